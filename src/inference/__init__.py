@@ -1,0 +1,1 @@
+"""A model and a picture in, labels and probabilities out."""

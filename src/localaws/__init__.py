@@ -1,0 +1,1 @@
+"""AWS on a laptop: moto keeps the records, this package executes."""

@@ -1,0 +1,1 @@
+"""Drives AWS: package, upload, deploy, train on EC2, predict."""

@@ -154,7 +154,9 @@ def read_card(folder: Path) -> ModelCard:
         )
     card = parse(ModelCard, raw, CARD_FILE)
     for name, wanted in card.files.items():
-        require((folder / name).is_file(), f"{folder / name} is missing, though {CARD_FILE} lists it.")
+        require(
+            (folder / name).is_file(), f"{folder / name} is missing, though {CARD_FILE} lists it."
+        )
         found = file_sha256(folder / name)
         require(found == wanted, f"{name} has SHA-256 {found}; {CARD_FILE} says {wanted}.")
     return card

@@ -53,7 +53,7 @@ def decode(data: bytes, shorter_px: int) -> Image.Image:
         RequestError: 400 empty or damaged; 413 too many pixels; 415 not such a picture.
     """
     if not data:
-        raise RequestError("bad_request", "The picture is empty (0 bytes). Send a JPEG, PNG or WEBP.")
+        raise RequestError("bad_request", "The picture is empty: send a JPEG, PNG or WEBP.")
     with _readable():
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)

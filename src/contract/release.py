@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +61,7 @@ def write_release(release: Release, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".partial")
     temporary.write_text(json.dumps({"release": dataclasses.asdict(release)}, indent=2) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_release(path: Path) -> Release:

@@ -1,7 +1,8 @@
 """`make lock`: pins every dependency group of pyproject.toml, with hashes, to requirements/.
 
 All groups are resolved together first, so that a package has one version everywhere. CUDA
-libraries go to a file of their own: only the CUDA build of torch needs them.
+libraries go to cuda.txt: only the CUDA build of torch needs them. cpu.txt names CPU builds of
+torch that are taken instead where pip can find one.
 """
 
 import argparse
@@ -14,10 +15,10 @@ from pathlib import Path
 
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
 
-EXTRA_HASHES = {
-    # CPU builds of torch that pip may find beside or instead of the registry's CUDA build.
-    "torch==2.13.0": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"],
-}
+CPU_BUILDS = [
+    # Wheels that a machine may offer through pip's find-links; far smaller than the CUDA build.
+    "torch==2.13.0 --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
+]
 
 
 def compile_lock(groups: Sequence[str], constraints: Path | None) -> list[str]:
@@ -31,17 +32,11 @@ def compile_lock(groups: Sequence[str], constraints: Path | None) -> list[str]:
     command += [word for group in groups for word in ("--group", group)]
     command += ["--constraint", str(constraints)] if constraints else []
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [add_hashes(entry) for entry in re.split(r"\n(?=\S)", text.strip())]
-
-
-def add_hashes(entry: str) -> str:
-    """Add the hashes of EXTRA_HASHES that belong to a pinned package."""
-    name = entry.split()[0]
-    return entry + "".join(f" \\\n    --hash=sha256:{h}" for h in EXTRA_HASHES.get(name, []))
+    return re.split(r"\n(?=\S)", text.strip())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write requirements/<group>.txt for every group, and cuda.txt."""
+    """Write requirements/<group>.txt for every group, cuda.txt and cpu.txt."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     groups = list(tomllib.loads(Path("pyproject.toml").read_text())["dependency-groups"])
     folder = Path("requirements")
@@ -56,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             (folder / f"{group}.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
     cuda = [entry for entry in together if CUDA.match(entry)]
     (folder / "cuda.txt").write_text("\n".join(cuda) + "\n", encoding="utf-8")
+    (folder / "cpu.txt").write_text("\n".join(CPU_BUILDS) + "\n", encoding="utf-8")
     return 0
 
 

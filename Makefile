@@ -1,0 +1,128 @@
+# Kennel: from a folder of labelled photos to an image classifier on AWS, or on this laptop.
+# `make` lists the verbs. Every verb works on both stages: STAGE=local (default) or STAGE=aws.
+
+STAGE ?= local
+BUILD ?= build
+DATA ?= $(BUILD)/data/photos
+HYPERPARAMETERS ?= config/hyperparameters.json
+WEIGHTS ?= auto
+IMAGE ?=
+TO ?=
+YES ?=
+KEEP ?=
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/src
+export TF_CLI_CONFIG_FILE := $(CURDIR)/build/terraform.rc
+export TF_IN_AUTOMATION := 1
+
+# On the laptop a verb runs inside the local AWS; in an account it runs as it is.
+AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(BUILD)/local --)
+TO_STAGE = --stage $(STAGE) --build $(BUILD)
+OVERRIDES = --hyperparameters $(HYPERPARAMETERS) --weights $(WEIGHTS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Start here
+
+.PHONY: help
+help: ## List the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
+	@python -m pipeline.demo $(if $(KEEP),--keep)
+
+.PHONY: setup
+setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Install everything, from hashed locks
+
+##@ Model
+
+.PHONY: data
+data: .venv/train ## Draw an example folder of labelled photos into DATA
+	python examples/draw_photos.py --out $(DATA)
+
+.PHONY: train
+train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
+	python -m training.main --data $(DATA) --model-dir $(BUILD)/model --output-dir $(BUILD)/training $(OVERRIDES)
+
+.PHONY: train-ec2
+train-ec2: .venv/infra build/terraform.rc ## Train on the stage's EC2 instance, then stop it
+	$(AWS) python -m pipeline.train_ec2 $(TO_STAGE) --data $(DATA) $(OVERRIDES)
+
+.PHONY: train-sagemaker
+train-sagemaker: .venv/infra build/terraform.rc ## Train as a SageMaker training job
+	$(AWS) python -m pipeline.train_job $(TO_STAGE) --data $(DATA) $(OVERRIDES)
+
+##@ Service
+
+.PHONY: package
+package: .venv/infra ## Build the three archives of a release, the same bytes everywhere
+	python -m pipeline.package $(TO_STAGE)
+
+.PHONY: upload
+upload: .venv/infra build/terraform.rc ## Put the release's archives into the bucket
+	$(AWS) python -m pipeline.upload $(TO_STAGE)
+
+.PHONY: plan
+plan: .venv/infra build/terraform.rc ## Show what `make apply` would change
+	$(AWS) python -m pipeline.deploy $(TO_STAGE) --plan
+
+.PHONY: apply
+apply: .venv/infra build/terraform.rc ## Make STAGE match the code and the model, and prove it
+	$(AWS) python -m pipeline.deploy $(TO_STAGE) $(if $(YES),--yes)
+
+.PHONY: predict
+predict: .venv/infra ## Ask the deployed service about IMAGE
+	$(AWS) python -m pipeline.predict $(TO_STAGE) "$(IMAGE)"
+
+.PHONY: rollback
+rollback: .venv/infra build/terraform.rc ## Deploy the release before this one, or TO=version
+	$(AWS) python -m pipeline.rollback $(TO_STAGE) $(if $(TO),--to $(TO)) $(if $(YES),--yes)
+
+.PHONY: destroy
+destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
+	$(AWS) python -m pipeline.destroy $(TO_STAGE) $(if $(YES),--yes)
+
+##@ Local AWS
+
+.PHONY: local-up
+local-up: .venv/infra .venv/train .venv/serve ## Start the local AWS (every verb does when it needs to)
+	python -m localaws up --folder $(BUILD)/local
+
+.PHONY: local-down
+local-down: .venv/infra ## Stop the local AWS and everything it runs
+	python -m localaws down --folder $(BUILD)/local
+
+.PHONY: logs
+logs: .venv/infra ## Show what the local AWS does
+	python -m localaws logs --folder $(BUILD)/local
+
+##@ Development
+
+.PHONY: lint
+lint: setup ## Check style, types and Terraform
+	ruff check . && ruff format --check . && mypy
+	terraform fmt -check -recursive infra
+
+.PHONY: test
+test: lint ## Every check, fast ones first; what CI runs
+	pytest -m "not slow and not aws" -n 2
+	pytest -m "slow and not aws"
+
+.PHONY: lock
+lock: .venv/dev ## Pin the newest dependencies, with hashes
+	python -m pipeline.lock
+
+.venv/%: requirements/%.txt
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is wanted; none is on PATH."; exit 2; }
+	@$(PYTHON) src/pipeline/setup.py python $*
+	@touch $@
+
+build/terraform.rc: src/pipeline/setup.py
+	@$(PYTHON) src/pipeline/setup.py terraform

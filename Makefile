@@ -21,6 +21,8 @@ export TF_IN_AUTOMATION := 1
 
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
 AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(BUILD)/local --)
+# What the local AWS needs to run models and training: the part that machine images are on AWS.
+IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
 TO_STAGE = --stage $(STAGE) --build $(BUILD)
 OVERRIDES = --hyperparameters $(HYPERPARAMETERS) --weights $(WEIGHTS)
 
@@ -52,11 +54,11 @@ train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
 	python -m training.main --data $(DATA) --model-dir $(BUILD)/model --output-dir $(BUILD)/training $(OVERRIDES)
 
 .PHONY: train-ec2
-train-ec2: .venv/infra build/terraform.rc ## Train on the stage's EC2 instance, then stop it
+train-ec2: .venv/infra $(IMAGES) build/terraform.rc ## Train on the stage's EC2 instance, then stop it
 	$(AWS) python -m pipeline.train_ec2 $(TO_STAGE) --data $(DATA) $(OVERRIDES)
 
 .PHONY: train-sagemaker
-train-sagemaker: .venv/infra build/terraform.rc ## Train as a SageMaker training job
+train-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Train as a SageMaker training job
 	$(AWS) python -m pipeline.train_job $(TO_STAGE) --data $(DATA) $(OVERRIDES)
 
 ##@ Service
@@ -74,7 +76,7 @@ plan: .venv/infra build/terraform.rc ## Show what `make apply` would change
 	$(AWS) python -m pipeline.deploy $(TO_STAGE) --plan
 
 .PHONY: apply
-apply: .venv/infra build/terraform.rc ## Make STAGE match the code and the model, and prove it
+apply: .venv/infra $(IMAGES) build/terraform.rc ## Make STAGE match the code and the model, and prove it
 	$(AWS) python -m pipeline.deploy $(TO_STAGE) $(if $(YES),--yes)
 
 .PHONY: predict
@@ -82,7 +84,7 @@ predict: .venv/infra ## Ask the deployed service about IMAGE
 	$(AWS) python -m pipeline.predict $(TO_STAGE) "$(IMAGE)"
 
 .PHONY: rollback
-rollback: .venv/infra build/terraform.rc ## Deploy the release before this one, or TO=version
+rollback: .venv/infra $(IMAGES) build/terraform.rc ## Deploy the release before this one, or TO=version
 	$(AWS) python -m pipeline.rollback $(TO_STAGE) $(if $(TO),--to $(TO)) $(if $(YES),--yes)
 
 .PHONY: destroy
@@ -92,7 +94,7 @@ destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
 ##@ Local AWS
 
 .PHONY: local-up
-local-up: .venv/infra .venv/train .venv/serve ## Start the local AWS (every verb does when it needs to)
+local-up: .venv/infra $(IMAGES) ## Start the local AWS (every verb does when it needs to)
 	python -m localaws up --folder $(BUILD)/local
 
 .PHONY: local-down

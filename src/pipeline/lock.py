@@ -28,7 +28,7 @@ def compile_lock(groups: Sequence[str], constraints: Path | None) -> list[str]:
         One entry per pinned package, with its marker and hashes.
     """
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
-    command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"]
+    command += ["--generate-hashes", "--no-header", "--no-annotate"]
     command += [word for group in groups for word in ("--group", group)]
     command += ["--constraint", str(constraints)] if constraints else []
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,110 @@
+"""The settings reader is the strict one: Terraform drops what it does not know."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.settings import read_settings
+from contract.strict import ContractError
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def local() -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads((CONFIG / "local.tfvars.json").read_text())
+    return settings
+
+
+def written(settings: Any, folder: Path) -> Path:
+    path = folder / "local.tfvars.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+@pytest.mark.parametrize("stage", ["local", "aws"])
+def test_both_stages_are_complete(stage: str) -> None:
+    settings = read_settings(CONFIG / f"{stage}.tfvars.json")
+
+    assert settings.stage == stage
+
+
+@pytest.mark.parametrize("stage", ["local", "aws"])
+def test_the_course_numbers_are_the_defaults(stage: str) -> None:
+    settings = read_settings(CONFIG / f"{stage}.tfvars.json")
+
+    assert settings.notebook.instance_type == "ml.t3.medium"
+    assert settings.ec2_training.instance_type == "t3.large"
+    assert settings.ec2_training.ami_line.startswith("2.5-")
+    assert (settings.scaling.min_instances, settings.scaling.max_instances) == (1, 5)
+    assert settings.scaling.scale_in_cooldown_seconds == 30
+    assert settings.scaling.scale_out_cooldown_seconds == 30
+    assert settings.function.reserved_concurrency == 5
+
+
+def test_a_misspelt_key_is_refused_by_name(tmp_path: Path) -> None:
+    settings = local()
+    settings["scaling"]["max_instnces"] = settings["scaling"].pop("max_instances")
+
+    with pytest.raises(ContractError, match="max_instnces.*did you mean 'max_instances'"):
+        read_settings(written(settings, tmp_path))
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    settings = local()
+    del settings["function"]["memory_mb"]
+
+    with pytest.raises(ContractError, match=r"tfvars\.json\.function lacks the key 'memory_mb'"):
+        read_settings(written(settings, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value", "message"),
+    [
+        ("ec2_training", "max_hours", 0, "max_hours must be 1 to 168"),
+        ("ec2_training", "spot", "yes", 'spot is "yes"; it must be true or false'),
+        ("ec2_training", "volume_gb", 8, "volume_gb must be 30 to 16384"),
+        ("endpoint", "image", "latest", "image must be repository:tag"),
+        ("endpoint", "instance_type", "c7i.large", "instance_type must start with 'ml.'"),
+        ("endpoint", "pictures_prefix", "/pictures", "pictures_prefix must be null or end"),
+        ("function", "memory_mb", 64, "memory_mb must be 128 to 10240"),
+        ("function", "memory_mb", True, "memory_mb is true; it must be a whole number"),
+        ("function", "provisioned_concurrency", 6, "must be 0 to reserved_concurrency"),
+        ("function", "reserved_concurrency", 0, "reserved_concurrency must be at least 1"),
+        ("function", "timeout_seconds", 1.5, "timeout_seconds is 1.5; it must be a whole"),
+        ("monitoring", "log_retention_days", 13, "must be one of 1, 3, 5"),
+        ("network", "mode", "existing", "vpc_id and subnet_ids must be given"),
+        ("notebook", "idle_minutes", 5, "idle_minutes must be 10 to 1440"),
+        ("scaling", "invocations_per_instance_per_minute", 0, "must be above 0"),
+        ("scaling", "max_instances", 0, "min_instances must not exceed max_instances"),
+        ("scaling", "scale_in_cooldown_seconds", -1, "cooldowns must not be negative"),
+        ("storage", "expire_old_versions_days", 0, "must be null or at least 1"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_remedy(
+    group: str, key: str, value: object, message: str, tmp_path: Path
+) -> None:
+    settings = local()
+    settings[group][key] = value
+
+    with pytest.raises(ContractError, match=message):
+        read_settings(written(settings, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["K", "a", "Kennel", "-kennel", "kennel-", "k" * 25, "ken_nel"])
+def test_a_name_that_aws_would_refuse_is_refused_here(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="name is"):
+        read_settings(written(local() | {"name": name}, tmp_path))
+
+
+def test_a_missing_file_says_where_it_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="does not exist; your checkout"):
+        read_settings(tmp_path / "nothing.tfvars.json")
+
+
+def test_a_file_that_is_not_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "local.tfvars.json").write_text("{name: kennel}")
+
+    with pytest.raises(ContractError, match="is not JSON"):
+        read_settings(tmp_path / "local.tfvars.json")

@@ -47,9 +47,10 @@ def _parents() -> dict[int, int]:
                 if fields[0] != "Z":
                     parents[int(folder.name)] = int(fields[1])
         return parents
-    with subprocess.Popen(["ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE) as ps:
+    with subprocess.Popen(["ps", "-A", "-o", "pid=,ppid=,stat="], stdout=subprocess.PIPE) as ps:
         rows = [row.split() for row in ps.communicate()[0].decode().splitlines()]
-    return {int(pid): int(parent) for pid, parent in rows if int(pid) != ps.pid}
+    alive = [(int(row[0]), int(row[1])) for row in rows if not row[2].startswith("Z")]
+    return {pid: parent for pid, parent in alive if pid != ps.pid}
 
 
 def _descendants() -> list[int]:
@@ -63,9 +64,9 @@ def _descendants() -> list[int]:
 def _kill_all(group: int) -> None:
     """Kill until nothing is left; a process may fork while it is being killed."""
     for _ in range(500):
+        left = _descendants()
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGKILL)
-        left = _descendants()
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,108 @@
+data "aws_caller_identity" "this" {}
+
+data "aws_region" "this" {
+  lifecycle {
+    postcondition {
+      condition     = self.name == var.region
+      error_message = "The environment's region is ${self.name}, the settings of stage '${var.stage}' say ${var.region}. Set AWS_REGION=${var.region}, or change region in config/${var.stage}.tfvars.json."
+    }
+  }
+}
+
+locals {
+  released = var.release != null
+  tags     = merge(var.tags, { project = var.name, stage = var.stage })
+}
+
+module "storage" {
+  source = "./modules/storage"
+
+  name     = var.name
+  settings = var.storage
+  tags     = local.tags
+}
+
+module "network" {
+  source = "./modules/network"
+
+  name     = var.name
+  settings = var.network
+  tags     = local.tags
+}
+
+module "ec2_training" {
+  source = "./modules/ec2_training"
+
+  bucket_name        = module.storage.bucket_name
+  log_retention_days = var.monitoring.log_retention_days
+  name               = var.name
+  settings           = var.ec2_training
+  tags               = local.tags
+  vpc                = module.network.vpc
+}
+
+module "training_job" {
+  source = "./modules/training_job"
+
+  bucket_name = module.storage.bucket_name
+  name        = var.name
+  tags        = local.tags
+  vpc         = module.network.vpc
+}
+
+module "notebook" {
+  source = "./modules/notebook"
+  count  = var.notebook.enabled ? 1 : 0
+
+  bucket_name           = module.storage.bucket_name
+  job_prefix            = var.name
+  name                  = var.name
+  settings              = var.notebook
+  tags                  = local.tags
+  training_job_role_arn = module.training_job.role_arn
+  vpc                   = module.network.vpc
+}
+
+module "endpoint" {
+  source = "./modules/endpoint"
+  count  = local.released ? 1 : 0
+
+  live_instances     = var.live_instances
+  log_retention_days = var.monitoring.log_retention_days
+  model              = merge(var.release.model, { bucket_name = module.storage.bucket_name })
+  name               = var.name
+  scaling            = var.scaling
+  settings           = var.endpoint
+  tags               = local.tags
+  vpc                = module.network.vpc
+}
+
+module "function" {
+  source = "./modules/lambda"
+  count  = local.released ? 1 : 0
+
+  archive            = merge(var.release.function, { bucket_name = module.storage.bucket_name })
+  endpoint           = { arn = module.endpoint[0].arn, name = module.endpoint[0].name }
+  log_retention_days = var.monitoring.log_retention_days
+  name               = var.name
+  settings           = var.function
+  tags               = local.tags
+  vpc                = module.network.vpc
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  alarm_email = var.monitoring.alarm_email
+  name        = var.name
+  serving = !local.released ? null : {
+    endpoint_name = module.endpoint[0].name
+    function_name = module.function[0].name
+    variant       = module.endpoint[0].variant
+  }
+  tags = local.tags
+  training = var.ec2_training.spot ? null : {
+    instance_id = module.ec2_training.instance_id
+    max_hours   = var.ec2_training.max_hours
+  }
+}

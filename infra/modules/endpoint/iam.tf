@@ -1,0 +1,98 @@
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+data "aws_region" "this" {}
+
+locals {
+  bucket_arn = "arn:${data.aws_partition.this.partition}:s3:::${var.model.bucket_name}"
+  image_part = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[a-z.]+/(?P<repository>[^:@]+)", local.image)
+}
+
+data "aws_iam_policy_document" "this" {
+  # Every release's archive, not just this one: while the endpoint rolls over, or back, instances
+  # with the older model still start.
+  statement {
+    sid       = "ReadModels"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/model/*/model.tar.gz"]
+  }
+
+  dynamic "statement" {
+    for_each = local.isolated ? [] : [var.settings.pictures_prefix]
+
+    content {
+      sid       = "ReadPictures"
+      actions   = ["s3:GetObject"]
+      resources = ["${local.bucket_arn}/${statement.value}*"]
+    }
+  }
+
+  # Without this, S3 calls a missing picture forbidden, and a caller's mistake looks like ours.
+  dynamic "statement" {
+    for_each = local.isolated ? [] : [var.settings.pictures_prefix]
+
+    content {
+      sid       = "KnowMissingPictures"
+      actions   = ["s3:ListBucket"]
+      resources = [local.bucket_arn]
+
+      condition {
+        test     = "StringLike"
+        variable = "s3:prefix"
+        values   = ["${statement.value}*"]
+      }
+    }
+  }
+
+  statement {
+    sid       = "WriteOwnLog"
+    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }
+
+  # CloudWatch does not scope this call to a resource, only to a namespace.
+  statement {
+    sid       = "WriteMetrics"
+    actions   = ["cloudwatch:PutMetricData"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "cloudwatch:namespace"
+      values   = ["/aws/sagemaker/Endpoints"]
+    }
+  }
+
+  statement {
+    sid = "PullImage"
+    actions = [
+      "ecr:BatchCheckLayerAvailability",
+      "ecr:BatchGetImage",
+      "ecr:GetDownloadUrlForLayer",
+    ]
+    resources = ["arn:${data.aws_partition.this.partition}:ecr:${local.image_part.region}:${local.image_part.account}:repository/${local.image_part.repository}"]
+  }
+
+  # A login is for the whole registry.
+  statement {
+    sid       = "LogInToRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+}
+
+module "role" {
+  source = "../iam"
+
+  description              = "What the model's container may do."
+  name                     = "${var.name}-endpoint"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  policies = merge(
+    { endpoint = data.aws_iam_policy_document.this.json },
+    var.vpc == null ? {} : { network = var.vpc.policy_json },
+  )
+  service     = "sagemaker.amazonaws.com"
+  source_arns = ["arn:${data.aws_partition.this.partition}:sagemaker:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:*"]
+  tags        = var.tags
+}

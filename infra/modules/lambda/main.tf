@@ -1,0 +1,85 @@
+locals {
+  # AWS reports the digest of deployed code in base64, so the release's hex digits are written
+  # that way too: three hex digits are twelve bits are two characters.
+  alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+  padded   = "${var.archive.sha256}00"
+  twelve_bits = [
+    for i in range(22) : parseint(substr(local.padded, 3 * i, 3), 16)
+  ]
+  characters = flatten([
+    for n in local.twelve_bits : [substr(local.alphabet, floor(n / 64), 1), substr(local.alphabet, n % 64, 1)]
+  ])
+  sha256_base64 = "${substr(join("", local.characters), 0, 43)}="
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.log_retention_days
+
+  tags = var.tags
+}
+
+resource "aws_lambda_function" "this" {
+  architectures                  = ["arm64"]
+  description                    = "Answers callers: checks the picture and asks the endpoint."
+  function_name                  = var.name
+  handler                        = "handler.handle"
+  memory_size                    = var.settings.memory_mb
+  publish                        = true
+  reserved_concurrent_executions = var.settings.reserved_concurrency
+  role                           = module.role.arn
+  runtime                        = "python3.13"
+  s3_bucket                      = var.archive.bucket_name
+  s3_key                         = var.archive.key
+  source_code_hash               = local.sha256_base64
+  timeout                        = var.settings.timeout_seconds
+
+  environment {
+    variables = {
+      ENDPOINT_NAME = var.endpoint.name
+      # One second is kept to answer the caller that the endpoint was too slow.
+      ENDPOINT_TIMEOUT_SECONDS = tostring(var.settings.timeout_seconds - 1)
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.vpc == null ? [] : [var.vpc]
+
+    content {
+      security_group_ids = vpc_config.value.security_group_ids
+      subnet_ids         = vpc_config.value.subnet_ids
+    }
+  }
+
+  tags = var.tags
+
+  lifecycle {
+    postcondition {
+      condition     = self.code_sha256 == local.sha256_base64
+      error_message = "The deployed code has SHA-256 ${self.code_sha256}, the release says ${local.sha256_base64} (base64). Something else is stored as ${var.archive.key}: run `make package upload`, then apply again."
+    }
+  }
+
+  depends_on = [aws_cloudwatch_log_group.this]
+}
+
+resource "aws_lambda_alias" "live" {
+  description      = "What callers invoke."
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+  name             = "live"
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "live" {
+  count = var.settings.provisioned_concurrency == 0 ? 0 : 1
+
+  function_name                     = aws_lambda_function.this.function_name
+  provisioned_concurrent_executions = var.settings.provisioned_concurrency
+  qualifier                         = aws_lambda_alias.live.name
+}
+
+resource "aws_lambda_function_url" "live" {
+  authorization_type = "AWS_IAM"
+  function_name      = aws_lambda_function.this.function_name
+  qualifier          = aws_lambda_alias.live.name
+}

@@ -1,0 +1,85 @@
+data "aws_iam_policy_document" "this" {
+  statement {
+    sid       = "ReadWhatItTrainsFrom"
+    actions   = ["s3:GetObject"]
+    resources = [for prefix in ["data", "training", "weights"] : "${local.bucket_arn}/${prefix}/*"]
+  }
+
+  # Results, and checkpoints, which an interrupted job reads again.
+  statement {
+    sid       = "KeepJobs"
+    actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+    resources = ["${local.bucket_arn}/jobs/*"]
+  }
+
+  # SageMaker lists a channel before it copies it.
+  statement {
+    sid       = "ListWhatItMayRead"
+    actions   = ["s3:ListBucket"]
+    resources = [local.bucket_arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = ["data/*", "jobs/*", "training/*", "weights/*"]
+    }
+  }
+
+  # AWS's own group for all training jobs of the account.
+  statement {
+    sid = "WriteLogs"
+    actions = [
+      "logs:CreateLogGroup",
+      "logs:CreateLogStream",
+      "logs:DescribeLogStreams",
+      "logs:PutLogEvents",
+    ]
+    resources = ["arn:${data.aws_partition.this.partition}:logs:${local.scope}:log-group:/aws/sagemaker/TrainingJobs:*"]
+  }
+
+  # CloudWatch does not scope this call to a resource, only to a namespace.
+  statement {
+    sid       = "WriteMetrics"
+    actions   = ["cloudwatch:PutMetricData"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "cloudwatch:namespace"
+      values   = ["/aws/sagemaker/TrainingJobs"]
+    }
+  }
+
+  # AWS's images live in AWS's accounts, one per region; yours in your own.
+  statement {
+    sid = "PullImage"
+    actions = [
+      "ecr:BatchCheckLayerAvailability",
+      "ecr:BatchGetImage",
+      "ecr:GetDownloadUrlForLayer",
+    ]
+    resources = ["arn:${data.aws_partition.this.partition}:ecr:${data.aws_region.this.name}:*:repository/*pytorch-training*"]
+  }
+
+  # A login is for the whole registry.
+  statement {
+    sid       = "LogInToRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+}
+
+module "role" {
+  source = "../iam"
+
+  description              = "What SageMaker training and tuning jobs may do."
+  name                     = "${var.name}-training-job"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  policies = merge(
+    { training = data.aws_iam_policy_document.this.json },
+    var.vpc == null ? {} : { network = var.vpc.policy_json },
+  )
+  service     = "sagemaker.amazonaws.com"
+  source_arns = ["arn:${data.aws_partition.this.partition}:sagemaker:${local.scope}:*"]
+  tags        = var.tags
+}

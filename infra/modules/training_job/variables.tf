@@ -1,0 +1,32 @@
+variable "bucket_name" {
+  description = "Bucket with the code, the data and the results."
+  type        = string
+  nullable    = false
+}
+
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+  nullable    = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that limits what the role can ever do; null is no limit."
+  type        = string
+  default     = null
+}
+
+variable "tags" {
+  description = "Added to the role."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "vpc" {
+  description = "The output vpc of modules/network; null is AWS's default network."
+  type = object({
+    policy_json = string
+  })
+  default = null
+}

@@ -1,0 +1,156 @@
+# The keys of config/<stage>.tfvars.json, which is complete: no defaults here, so that a setting has
+# one place. Ranges that belong to one module are checked by that module.
+
+variable "ec2_training" {
+  description = "The EC2 instance that trains."
+  type = object({
+    ami_id        = optional(string)
+    ami_line      = string
+    instance_type = string
+    max_hours     = number
+    spot          = bool
+    volume_gb     = number
+  })
+  nullable = false
+}
+
+variable "endpoint" {
+  description = "The SageMaker endpoint that serves the model."
+  type = object({
+    image           = string
+    instance_type   = string
+    pictures_prefix = optional(string)
+  })
+  nullable = false
+}
+
+variable "function" {
+  description = "The Lambda function that callers talk to."
+  type = object({
+    memory_mb               = number
+    provisioned_concurrency = number
+    reserved_concurrency    = number
+    timeout_seconds         = number
+  })
+  nullable = false
+}
+
+variable "live_instances" {
+  description = "How many instances the endpoint runs now, read before an apply; a new model starts with as many."
+  type        = number
+  default     = null
+}
+
+variable "monitoring" {
+  description = "Logs and alarms."
+  type = object({
+    alarm_email        = optional(string)
+    log_retention_days = number
+  })
+  nullable = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.monitoring.log_retention_days)
+    error_message = "monitoring.log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."
+  }
+}
+
+variable "name" {
+  description = "Prefix of every resource's name."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 24 lowercase letters, digits and hyphens."
+  }
+}
+
+variable "network" {
+  description = "Where things that can live in a VPC live."
+  type = object({
+    mode       = string
+    subnet_ids = list(string)
+    vpc_id     = optional(string)
+  })
+  nullable = false
+}
+
+variable "notebook" {
+  description = "The SageMaker notebook instance."
+  type = object({
+    enabled       = bool
+    idle_minutes  = number
+    instance_type = string
+    volume_gb     = number
+  })
+  nullable = false
+}
+
+variable "region" {
+  description = "Where the stage lives; the environment must agree."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must look like us-east-1."
+  }
+}
+
+variable "release" {
+  description = "The three archives that are deployed together, from build/release.tfvars.json; null is none yet, so neither endpoint nor function."
+  type = object({
+    function = object({ key = string, sha256 = string })
+    model    = object({ key = string, sha256 = string })
+    training = object({ key = string, sha256 = string })
+  })
+  default = null
+
+  validation {
+    condition = var.release == null ? true : alltrue([
+      for archive in [var.release.function, var.release.model, var.release.training] :
+      can(regex("^[0-9a-f]{64}$", archive.sha256)) && can(regex("^[a-z]+/${archive.sha256}/[a-z.]+$", archive.key))
+    ])
+    error_message = "release must give every archive a sha256 of 64 lowercase hex digits and the key <kind>/<sha256>/<file>, as `make package` writes them."
+  }
+}
+
+variable "scaling" {
+  description = "How far and how fast the endpoint follows its traffic."
+  type = object({
+    invocations_per_instance_per_minute = number
+    max_instances                       = number
+    min_instances                       = number
+    scale_in_cooldown_seconds           = number
+    scale_out_cooldown_seconds          = number
+  })
+  nullable = false
+}
+
+variable "stage" {
+  description = "local is a laptop, aws an account; used in tags only."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["aws", "local"], var.stage)
+    error_message = "stage must be local or aws."
+  }
+}
+
+variable "storage" {
+  description = "The artifact bucket."
+  type = object({
+    expire_old_versions_days = optional(number)
+    force_destroy            = bool
+  })
+  nullable = false
+}
+
+variable "tags" {
+  description = "Added to every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,160 @@
+"""The running local AWS: its parts, put together."""
+
+import contextlib
+import importlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from localaws.core import Credentials, Part
+from localaws.gateway import Gateway
+from localaws.iam.identity import Identities
+from localaws.metadata import Metadata
+from localaws.records import ACCOUNT_ID, Records
+from localaws.web import WebServer
+
+log = logging.getLogger(__name__)
+PARTS = (
+    ("functions", "Functions"),
+    ("hosting", "Hosting"),
+    ("scaling", "Scaling"),
+    ("jobs", "Jobs"),
+    ("machines", "Machines"),
+)
+
+
+class RunningAws:
+    """The LocalAws that the parts see."""
+
+    def __init__(self, folder: Path, region: str) -> None:
+        self.folder = folder
+        self.region = region
+        self.account_id = ACCOUNT_ID
+        self._web = WebServer()
+        self.url = self._web.url
+        self._identities = Identities()
+        self.admin = self._identities.add_admin()
+        self._direct = self._identities.add_admin(direct=True)
+        self.gateway = Gateway(Records(region), self._identities)
+        self._metadata = Metadata(
+            self.role_credentials, self._describe_instance, self._status, region
+        )
+        self.gateway.metadata = self._metadata.answer
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._client_lock = threading.Lock()
+        self._parts: list[Part] = []
+        self._web.answer = self.gateway.answer
+        self._server = threading.Thread(target=self._web.serve_forever, args=(0.1,), daemon=True)
+
+    def start(self) -> None:
+        """Answer requests from now on."""
+        self._server.start()
+        for module_name, class_name in PARTS:
+            part = self._load(module_name, class_name)
+            if part is not None:
+                self._parts.append(part)
+                self.gateway.add(part.handlers.items(), part.observers.items())
+
+    def stop(self) -> None:
+        """End every part, then stop answering."""
+        for part in reversed(self._parts):
+            try:
+                part.close()
+            except Exception:
+                log.exception("%s did not close", type(part).__name__)
+        self._web.shutdown()
+        self._web.server_close()
+
+    def client(self, service: str) -> Any:
+        """See LocalAws."""
+        return self._client(service, self.admin)
+
+    def records_client(self, service: str) -> Any:
+        """A boto3 client that speaks with moto's records, past every part."""
+        return self._client(service, self._direct)
+
+    def role_credentials(self, role_arn: str, session_name: str) -> Credentials:
+        """See LocalAws."""
+        return self._identities.add_session(role_arn.rsplit("/", 1)[1], session_name)
+
+    def serve_credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
+        """See LocalAws."""
+        return self._metadata.serve_credentials(self.url, role_arn, session_name)
+
+    def serve_instance_metadata(self, instance_id: str, role_arn: str | None) -> dict[str, str]:
+        """See LocalAws."""
+        return self._metadata.serve_instance(self.url, instance_id, role_arn)
+
+    def log(self, group: str, stream: str, lines: Sequence[str]) -> None:
+        """See LocalAws."""
+        logs = self.records_client("logs")
+        now = round(time.time() * 1000)
+        events = [{"timestamp": now, "message": line or " "} for line in lines]
+        for first in range(0, len(events), 1000):
+            part = events[first : first + 1000]
+            try:
+                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=part)
+            except logs.exceptions.ResourceNotFoundException:
+                with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+                    logs.create_log_group(logGroupName=group)
+                with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+                    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=part)
+
+    def metric(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+    ) -> None:
+        """See LocalAws."""
+        datum = {
+            "MetricName": name,
+            "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
+            "Timestamp": time.time(),
+            "Value": value,
+            "Unit": unit,
+        }
+        self.records_client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
+
+    def _client(self, service: str, credentials: Credentials) -> Any:
+        import boto3  # costs a quarter of a second, and the gateway can answer before
+        from botocore.config import Config
+
+        with self._client_lock:
+            client = self._clients.get((service, credentials.access_key_id))
+            if client is None:
+                session: Any = boto3.session.Session()
+                client = session.client(
+                    service,
+                    aws_access_key_id=credentials.access_key_id,
+                    aws_secret_access_key=credentials.secret_access_key,
+                    config=Config(
+                        max_pool_connections=50,
+                        read_timeout=900,
+                        retries={"total_max_attempts": 1},
+                        s3={"addressing_style": "path"},
+                    ),
+                    endpoint_url=self.url,
+                    region_name=self.region,
+                )
+                self._clients[service, credentials.access_key_id] = client
+        return client
+
+    def _load(self, module_name: str, class_name: str) -> Part | None:
+        try:
+            module = importlib.import_module(f"localaws.{module_name}")
+        except ModuleNotFoundError as error:
+            log.warning("Part %s is missing: %s", module_name, error)
+            return None
+        part: Part = getattr(module, class_name)(self)
+        return part
+
+    def _describe_instance(self, instance_id: str) -> dict[str, Any]:
+        found = self.records_client("ec2").describe_instances(InstanceIds=[instance_id])
+        instance: dict[str, Any] = found["Reservations"][0]["Instances"][0]
+        return instance
+
+    def _status(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), "pid": os.getpid(), "region": self.region}

@@ -1,0 +1,64 @@
+"""A local AWS, really started, for every test of this folder."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from localaws import control
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedAws:
+    """The local AWS of a test session."""
+
+    folder: Path
+    url: str
+    pid: int
+    region: str
+    account_id: str
+    env: dict[str, str]
+    """The whole environment for a child process that uses it."""
+
+    def client(self, service: str, **keys: str) -> Any:
+        """A boto3 client: the administrator's, or one with the given keys of boto3.client."""
+        if not keys:
+            keys = {
+                "aws_access_key_id": self.env["AWS_ACCESS_KEY_ID"],
+                "aws_secret_access_key": self.env["AWS_SECRET_ACCESS_KEY"],
+            }
+        session: Any = boto3.session.Session()
+        return session.client(
+            service,
+            endpoint_url=self.url,
+            region_name=self.region,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
+            **keys,
+        )
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[StartedAws]:
+    with tempfile.TemporaryDirectory(prefix="localaws-") as parent:
+        folder = Path(parent) / "local"
+        address = control.up(folder, "us-east-1")
+        env = control.environment(address, os.environ)
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        try:
+            yield StartedAws(
+                folder=folder.resolve(),
+                url=address.url,
+                pid=address.pid,
+                region=address.region,
+                account_id=address.account_id,
+                env=env,
+            )
+        finally:
+            control.down(folder)

@@ -1,8 +1,11 @@
 # Kennel: from a folder of labelled photos to an image classifier on AWS, or on this laptop.
 # `make` lists the verbs. Every verb works on both stages: STAGE=local (default) or STAGE=aws.
 
+SHELL := bash
+
 STAGE ?= local
 BUILD ?= build
+DEMO ?= build/demo
 DATA ?= $(BUILD)/data/photos
 HYPERPARAMETERS ?= config/hyperparameters.json
 WEIGHTS ?= auto
@@ -38,7 +41,9 @@ help: ## List the verbs
 
 .PHONY: demo
 demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
-	@python -m pipeline.demo $(if $(KEEP),--keep)
+	@python -m localaws down --folder $(DEMO)/local
+	@trap 'test -n "$(KEEP)" || python -m localaws down --folder $(DEMO)/local' EXIT; \
+		python -m localaws run --folder $(DEMO)/local -- python -m pipeline.demo --build $(DEMO) $(if $(KEEP),--keep)
 
 .PHONY: setup
 setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Install everything, from hashed locks

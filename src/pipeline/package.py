@@ -1,0 +1,117 @@
+"""`make package`: the three archives of a release, the same bytes on every machine.
+
+build/model.tar.gz     the model and the code that serves it
+build/training.tar.gz  the code that trains, and what it needs installed
+build/function.zip     the Lambda function
+build/release.tfvars.json names all three by their content.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from contract.model_card import CARD_FILE, file_sha256, read_card
+from contract.release import Artifact, Release, write_release
+from contract.strict import require
+from pipeline.archives import Entry, write_tar_gz, write_zip
+from pipeline.cli import run_verb, say, verb_parser
+
+MODEL_ARCHIVE = "model.tar.gz"
+TRAINING_ARCHIVE = "training.tar.gz"
+FUNCTION_ARCHIVE = "function.zip"
+RELEASE_FILE = "release.tfvars.json"
+LOCKS = ("cpu.txt", "cuda.txt", "train.txt")
+
+
+def package_release(root: Path, build: Path) -> Release:
+    """Write all three archives and the release file.
+
+    Args:
+        root: the checkout.
+        build: has `model/`, as training leaves it.
+
+    Raises:
+        ContractError: there is no model, or it was altered.
+    """
+    release = Release(
+        function=package_function(root, build),
+        model=package_model(root, build),
+        training=package_training(root, build),
+    )
+    write_release(release, build / RELEASE_FILE)
+    return release
+
+
+def package_model(root: Path, build: Path) -> Artifact:
+    """Write build/model.tar.gz.
+
+    Raises:
+        ContractError: there is no model, or it was altered.
+    """
+    folder = build / "model"
+    card = read_card(folder)
+    code = root / "src" / "inference" / "entry"
+    entries = [Entry(name, folder / name) for name in (CARD_FILE, *card.files)]
+    entries += [
+        Entry(f"code/{file.name}", file)
+        for file in sorted(code.iterdir())
+        if file.suffix in {".py", ".txt"}
+    ]
+    entries += _sources(root, "inference", "code/") + _sources(root, "contract", "code/")
+    write_tar_gz(entries, build / MODEL_ARCHIVE)
+    return _artifact("model", build / MODEL_ARCHIVE)
+
+
+def package_training(root: Path, build: Path) -> Artifact:
+    """Write build/training.tar.gz; needs no model."""
+    source = root / "src"
+    entries = [
+        Entry("run_on_instance.sh", source / "pipeline" / "run_on_instance.sh", executable=True),
+        Entry("train.py", source / "training" / "entry" / "train.py"),
+    ]
+    entries += [Entry(f"requirements/{name}", root / "requirements" / name) for name in LOCKS]
+    entries += _sources(root, "training", "") + _sources(root, "contract", "")
+    write_tar_gz(entries, build / TRAINING_ARCHIVE)
+    return _artifact("training", build / TRAINING_ARCHIVE)
+
+
+def package_function(root: Path, build: Path) -> Artifact:
+    """Write build/function.zip; needs no model."""
+    folder = root / "src" / "lambda"
+    entries = [Entry(file.name, file) for file in folder.glob("*.py") if file.name != "__init__.py"]
+    write_zip(entries, build / FUNCTION_ARCHIVE)
+    return _artifact("function", build / FUNCTION_ARCHIVE)
+
+
+def _sources(root: Path, room: str, prefix: str) -> list[Entry]:
+    """The Python files of a room, but for its `entry/`, whose files go to the archive's top."""
+    folder = root / "src" / room
+    files = [f for f in folder.rglob("*.py") if "entry" not in f.relative_to(folder).parts]
+    require(bool(files), f"{folder} has no Python files; run this at the top of a checkout.")
+    return [Entry(f"{prefix}{room}/{f.relative_to(folder).as_posix()}", f) for f in files]
+
+
+def _artifact(kind: str, path: Path) -> Artifact:
+    digest = file_sha256(path)
+    return Artifact(key=f"{kind}/{digest}/{path.name}", sha256=digest)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Package a release."""
+    return run_verb(verb_parser(__doc__), argv, _package)
+
+
+def _package(options: argparse.Namespace) -> None:
+    release = package_release(Path(), options.build)
+    for name, artifact in (
+        (MODEL_ARCHIVE, release.model),
+        (TRAINING_ARCHIVE, release.training),
+        (FUNCTION_ARCHIVE, release.function),
+    ):
+        size_mb = (options.build / name).stat().st_size / 1e6
+        say(f"{artifact.sha256}  {options.build / name} ({size_mb:.1f} MB)")
+    say(f"Release {release.version} is described by {options.build / RELEASE_FILE}.")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,204 @@
+"""Terraform, driven through python-terraform: the one file that knows either.
+
+Terraform is asked for its machine-readable output, one JSON object a line, and each line is
+told as it comes: what is planned, what is being made, what went wrong.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import python_terraform
+from python_terraform import IsFlagged
+
+from pipeline.cli import Failed
+
+PLUGIN_DIED = "Plugin did not respond"
+"""A loaded machine makes this of a provider that would have answered; one retry is fair."""
+
+_DOING = {"create": "making", "update": "changing", "delete": "removing", "read": "reading"}
+_DONE = {"create": "made", "update": "changed", "delete": "removed"}
+
+Outcome = tuple[int, str, str]
+"""Exit code, plain output, and what Terraform complained of."""
+Action = Literal["create", "update", "delete", "replace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What Terraform means to do to one resource."""
+
+    address: str
+    action: Action
+
+
+class TerraformFailed(Failed):
+    """Terraform said no; the message is what it said."""
+
+
+class Terraform:
+    """The root module of one stage."""
+
+    def __init__(self, folder: Path, data: Path, region: str, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._plan = data.resolve() / "plan"
+        data.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {
+            "AWS_REGION": region,
+            "TF_DATA_DIR": str(data.resolve()),
+            "TF_IN_AUTOMATION": "1",
+        }
+        rc = environment.get("TF_CLI_CONFIG_FILE")
+        if rc and not Path(rc).is_file():
+            del environment["TF_CLI_CONFIG_FILE"]  # Terraform would warn at every call
+        self._terraform = _Streamed(folder, environment)
+
+    def init(self, backend: Mapping[str, str]) -> None:
+        """Fetch the provider and connect to the state."""
+        self._run("init", lambda: self._terraform.init(backend_config=dict(backend)))
+
+    def plan(
+        self, var_files: Sequence[Path], variables: Mapping[str, Any], *, destroy: bool = False
+    ) -> tuple[Change, ...] | None:
+        """Find out what would change.
+
+        Returns:
+            The changes, none when only outputs change; `None` when nothing does.
+        """
+        changes: list[Change] = []
+
+        def hear(event: Mapping[str, Any]) -> None:
+            if event["type"] == "planned_change":
+                action = event["change"]["action"]
+                if action in {"create", "update", "delete", "replace"}:
+                    changes.append(Change(event["change"]["resource"]["addr"], action))
+
+        def plan() -> Outcome:
+            changes.clear()
+            outcome: Outcome = self._terraform.plan(
+                json=IsFlagged,
+                var_file=[str(file.resolve()) for file in var_files],
+                var=[f"{name}={json.dumps(value)}" for name, value in variables.items()],
+                out=str(self._plan),
+                destroy=IsFlagged if destroy else None,
+                on_event=hear,
+            )
+            return outcome
+
+        code = self._run("plan", plan, fine=(0, 2))
+        return tuple(changes) if code == 2 else None
+
+    def show(self) -> str:
+        """The last plan in full, as Terraform prints it."""
+        return str(self._terraform.cmd("show", str(self._plan), no_color=IsFlagged)[1])
+
+    def apply(self) -> None:
+        """Do what the last plan says."""
+
+        def apply() -> Outcome:
+            outcome: Outcome = self._terraform.apply(
+                str(self._plan), skip_plan=True, json=IsFlagged, on_event=self._hear
+            )
+            return outcome
+
+        # Not retried: a plan that was half done is stale.
+        self._run("apply", apply, attempts=1)
+
+    def output(self, name: str) -> Any:
+        """The value of one output; `None` when there is none yet."""
+        # `full_value` because Terraform prints the value itself when a name is given.
+        return self._terraform.output(name, full_value=True)
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        hook = event.get("hook", {})
+        address, action = hook.get("resource", {}).get("addr", ""), hook.get("action", "")
+        if event["type"] == "apply_progress" and hook.get("elapsed_seconds", 0) % 30 == 0:
+            self._tell(f"  still {_DOING.get(action, action)} {address}, "
+                       f"{hook['elapsed_seconds']:.0f} s")  # fmt: skip
+        if event["type"] == "apply_complete" and action in _DONE:
+            self._tell(f"  {_DONE[action]} {address} ({hook.get('elapsed_seconds', 0):.0f} s)")
+
+    def _run(
+        self,
+        name: str,
+        call: Callable[[], Outcome],
+        fine: Sequence[int] = (0,),
+        attempts: int = 2,
+    ) -> int:
+        code, _, complaint = call()
+        if code not in fine and attempts > 1 and PLUGIN_DIED in complaint:
+            self._tell(f"Terraform's provider did not answer; trying {name} once more.")
+            code, _, complaint = call()
+        if code not in fine:
+            raise TerraformFailed(f"terraform {name} failed.\n{complaint.strip()}")
+        return code
+
+
+class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no types
+    """python-terraform builds the command; its output is heard line by line while it runs."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(working_dir=str(folder))
+        self.variables = None  # its own default becomes a temporary file at every call
+        self._environment = dict(environment)
+
+    def cmd(
+        self,
+        cmd: str,
+        *args: str,
+        on_event: Callable[[Mapping[str, Any]], None] | None = None,
+        **options: Any,
+    ) -> Outcome:
+        """Run one command."""
+        command = self.generate_cmd_string(cmd, *args, **options)
+        with subprocess.Popen(
+            command,
+            cwd=self.working_dir,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if on_event else subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+        ) as process:
+            try:
+                if on_event is None:
+                    output, complaint = process.communicate()
+                    return process.returncode, output, complaint or output
+                lines = (_heard(line, on_event) for line in process.stdout or ())
+                complaints = [text for text in lines if text]
+            except KeyboardInterrupt:
+                # In a group of its own Terraform hears of it once, from here: it ends in order,
+                # keeps its state and frees the lock. A second Ctrl-C makes it stop at once.
+                process.send_signal(signal.SIGINT)
+                process.communicate()
+                raise
+        return process.returncode, "", "\n".join(complaints)
+
+
+def _heard(line: str, on_event: Callable[[Mapping[str, Any]], None]) -> str:
+    """Pass an event on.
+
+    Returns:
+        What to complain of, if the line is an error.
+    """
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        return line.rstrip()
+    if event.get("type") == "diagnostic":
+        found = event["diagnostic"]
+        if found["severity"] != "error":
+            return ""
+        where = f" ({found['address']})" if found.get("address") else ""
+        return f"{found['summary']}{where}\n{found.get('detail', '')}".strip()
+    if "type" in event:
+        on_event(event)
+    return ""

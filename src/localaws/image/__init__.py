@@ -1,0 +1,1 @@
+"""The programs that localaws puts first on the PATH of a machine; standard library only."""

@@ -2,8 +2,8 @@
 
 A request to the endpoint is a picture's bytes (Content-Type image/jpeg, image/png, image/webp,
 application/x-image or application/octet-stream) or application/json with one of
-``image_base64`` and ``s3_uri``, and optionally ``top_k``. For bytes, ``top_k`` travels as
-``top_k=3`` in the header X-Amzn-SageMaker-Custom-Attributes.
+``image_base64`` and ``s3_uri``, and optionally ``top_k``. For bytes, ``top_k`` travels in the
+header X-Amzn-SageMaker-Custom-Attributes, which is a list like ``top_k=3;request_id=abc``.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,16 @@ from contract.strict import require
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
 BYTES_TYPES = (*PICTURE_TYPES, "application/x-image", "application/octet-stream")
 DEFAULT_TOP_K = 5
+MAX_BODY_BYTES = 6_291_456
+"""SageMaker's own limit for a request to an endpoint."""
 MAX_PICTURE_BYTES = 6_000_000
-"""Below the endpoint's own limit of 6,291,456 bytes for a body."""
+"""Below MAX_BODY_BYTES, so that a picture is refused by us, in a sentence."""
 MAX_PICTURE_PIXELS = 20_000_000
 
 STATUS_OF_ERROR = {
     "bad_request": 400,
     "not_found": 404,
+    "method_not_allowed": 405,
     "too_large": 413,
     "unsupported_media_type": 415,
     "too_many_requests": 429,

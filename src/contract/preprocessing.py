@@ -8,29 +8,29 @@ the header before any pixel is decoded.
 """
 
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from contract.messages import MAX_PICTURE_PIXELS, RequestError
 from contract.model_card import InputSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-_UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each EXIF orientation upright; 1 is upright already."""
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -50,28 +50,16 @@ def decode(data: bytes, shorter_px: int) -> Image.Image:
         An RGB picture of H x W pixels, EXIF rotation applied, transparency over white.
 
     Raises:
-        RequestError: 400 empty or damaged; 413 too many pixels; 415 not such a picture.
+        RequestError: 400 empty or damaged; 413 too many pixels; 415 animated, or not such a
+            picture. Nothing else, whatever the bytes are.
     """
     if not data:
         raise RequestError("bad_request", "The picture is empty: send a JPEG, PNG or WEBP.")
     with _readable():
-        try:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-        except UnidentifiedImageError:
-            raise RequestError(
-                "unsupported_media_type",
-                f"The {len(data)} bytes are not a JPEG, PNG or WEBP picture.",
-            ) from None
-        width, height = image.size
-        if width * height > MAX_PICTURE_PIXELS:
-            raise RequestError(
-                "too_large",
-                f"The picture has {width} x {height} pixels; at most {MAX_PICTURE_PIXELS:,} "
-                "are accepted. Make it smaller first.",
-            )
+        image = _opened(data)
         image.draft(None, (2 * shorter_px, 2 * shorter_px))
         image.load()
-        return _rgb(ImageOps.exif_transpose(image))
+        return _rgb(_upright(image))
 
 
 def eval_pixels(image: Image.Image, spec: InputSpec) -> Pixels:
@@ -125,27 +113,80 @@ def eval_view(data: bytes, spec: InputSpec) -> Floats:
 
 @contextmanager
 def _readable() -> Iterator[None]:
+    """Turn whatever a decoder stumbles over into a RequestError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except RequestError:
         raise
-    except _UNREADABLE as error:
+    except MemoryError:
+        raise RequestError("unavailable", "There is no memory left for it. Try again.") from None
+    except Exception as error:
+        # Decoders raise nearly every kind of exception on damaged files, and the bytes are the
+        # only thing that varies here: so it is the picture's fault.
         raise RequestError(
             "bad_request",
-            f"The picture is damaged or cut short ({error}). Send the whole file again.",
+            f"The picture is damaged or cut short ({str(error)[:120]}). Send the whole file again.",
         ) from None
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Read the header, and refuse by it what must not be decoded."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise RequestError(
+            "unsupported_media_type",
+            f"The {len(data):,} bytes are not a JPEG, PNG or WEBP picture.",
+        ) from None
+    except Image.DecompressionBombError:
+        raise _too_many_pixels("far too many") from None
+    width, height = image.size
+    if width * height > MAX_PICTURE_PIXELS:
+        raise _too_many_pixels(f"{width} x {height}")
+    if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+        raise RequestError(
+            "unsupported_media_type",
+            f"The {image.format} picture is animated. Send one frame of it.",
+        )
+    return image
+
+
+def _too_many_pixels(found: str) -> RequestError:
+    return RequestError(
+        "too_large",
+        f"The picture has {found} pixels; at most {MAX_PICTURE_PIXELS:,} are accepted. "
+        "Make it smaller first.",
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; one that cannot be read counts as upright."""
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # a picture with broken EXIF is still a picture
+        return image
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Any Pillow mode to RGB; transparency is laid over white, 16 bits are scaled to 8."""
-    if image.mode.startswith("I") or image.mode == "F":
-        grey_HW = np.asarray(image).astype(np.float64)
-        grey_HW = grey_HW / 257 if grey_HW.max(initial=0) > 255 else grey_HW
-        image = Image.fromarray(np.clip(np.rint(grey_HW), 0, 255).astype(np.uint8))
+    if image.mode.startswith("I"):
+        return _rgb_of_16_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(ground, image)
     return image.convert("RGB")
+
+
+def _rgb_of_16_bits(image: Image.Image) -> Image.Image:
+    """Grey PNG of 16 bits, which Pillow opens as I;16 or, before release 11, as I."""
+    grey_HW = np.asarray(image).astype(np.uint32)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey_HW[grey_HW == transparent] = 65535
+    grey_HW = np.minimum((grey_HW + 128) // 257, 255)
+    return Image.fromarray(grey_HW.astype(np.uint8)).convert("RGB")

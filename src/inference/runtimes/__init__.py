@@ -1,0 +1,1 @@
+"""What can run a network. Each runtime is one module, imported only when it is used."""

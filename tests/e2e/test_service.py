@@ -1,0 +1,339 @@
+"""The deployed service, seen from outside: callers, the AWS CLI, roles, faults, new models.
+
+The tests run in the order of this file; the last ones change what is deployed.
+"""
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, processes_below
+from tests.events.samples import Sample, samples
+
+from contract.release import Artifact, read_release, write_release
+from pipeline.demo.callers import Callers
+
+pytestmark = pytest.mark.slow
+
+TELL = "import os\ndef keys(event, context): return dict(os.environ)\n"
+
+
+def containers(stage: Stage) -> list[int]:
+    """Process ids of the serving processes of this stage's endpoint."""
+    return [int(p.split()[0]) for p in processes_below(stage.build) if "serve.py" in p]
+
+
+def ask(stage: Stage, client: Any, picture: Path) -> dict[str, Any]:
+    answer = stage.invoke(client, {"image_base64": base64_of(picture)})
+    assert answer["statusCode"] == 200, answer
+    body: dict[str, Any] = answer["body"]
+    return body
+
+
+def asking(stage: Stage) -> Callable[[], str]:
+    client, picture = stage.client("lambda"), stage.picture()
+    return lambda: str(ask(stage, client, picture)["model_version"])
+
+
+def test_a_held_out_picture_is_answered_by_the_released_model(deployed: Stage) -> None:
+    reply = ask(deployed, deployed.client("lambda"), deployed.picture())
+
+    assert reply["model_version"] == read_release(deployed.build / "release.tfvars.json").version
+    probabilities = [prediction["probability"] for prediction in reply["predictions"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_predict_names_the_picture_and_its_labels(deployed: Stage) -> None:
+    picture = deployed.picture()
+
+    output = deployed.make("predict", f"IMAGE={picture}")
+
+    assert str(picture) in output
+    assert picture.parent.name.split(".", 1)[-1] in output
+
+
+@pytest.mark.parametrize("sample", samples("function"), ids=lambda sample: sample.name)
+def test_every_sample_gets_its_answer(deployed: Stage, sample: Sample) -> None:
+    answer = deployed.invoke(deployed.client("lambda"), sample.request)
+
+    body = json.loads(answer["body"]) if isinstance(answer["body"], str) else answer["body"]
+    assert answer["statusCode"] == sample.expected["status"], body
+    assert body.get("error", {}).get("code") == sample.expected.get("code")
+
+
+def test_a_second_apply_plans_no_changes(deployed: Stage) -> None:
+    assert "No changes" in deployed.make("apply")
+
+
+def test_the_aws_cli_gets_the_same_answer_from_function_and_endpoint(
+    deployed: Stage, tmp_path: Path
+) -> None:
+    stack, env, picture = deployed.stack, deployed.env, deployed.picture()
+    assert stack.endpoint is not None
+    assert stack.function is not None
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"image_base64": base64_of(picture)}))
+
+    def aws(*words: str) -> None:
+        subprocess.run(["aws", *words], env=env, check=True, capture_output=True, cwd=tmp_path)
+
+    aws(
+        *("lambda", "invoke", "--function-name", stack.function.name),
+        *("--qualifier", stack.function.alias, "--payload", "fileb://event.json", "function.json"),
+    )
+    aws(
+        *("sagemaker-runtime", "invoke-endpoint", "--endpoint-name", stack.endpoint.name),
+        *("--content-type", "image/jpeg", "--body", f"fileb://{picture}", "endpoint.json"),
+    )
+
+    by_function = json.loads((tmp_path / "function.json").read_text())["body"]
+    by_endpoint = json.loads((tmp_path / "endpoint.json").read_text())
+    assert by_function == by_endpoint
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("s3", "ls"), "bucket"),
+        (("sagemaker", "list-endpoints"), "endpoint"),
+        (("sagemaker", "list-notebook-instances"), "notebook"),
+        (("lambda", "list-functions"), "function"),
+        (("ec2", "describe-instances"), "instance"),
+    ],
+)
+def test_the_aws_cli_lists_what_terraform_made(
+    deployed: Stage, words: tuple[str, ...], named: str
+) -> None:
+    stack = deployed.stack
+    assert stack.endpoint is not None
+    assert stack.function is not None
+    wanted = {
+        "bucket": stack.bucket,
+        "endpoint": stack.endpoint.name,
+        "notebook": str(stack.notebook_name),
+        "function": stack.function.name,
+        "instance": str(stack.ec2_training.instance_id),
+    }[named]
+
+    listing = subprocess.run(
+        ["aws", *words], env=deployed.env, check=True, capture_output=True, text=True
+    ).stdout
+
+    assert wanted in listing
+
+
+@pytest.fixture(scope="module")
+def function_role_keys(deployed: Stage) -> dict[str, str]:
+    """The credentials of the function's role, told by a function that runs with it."""
+    client, stack = deployed.client("lambda"), deployed.stack
+    assert stack.function is not None
+    role = client.get_function(FunctionName=stack.function.name)["Configuration"]["Role"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("tell.py", TELL)
+    client.create_function(
+        FunctionName="tells-its-keys",
+        Runtime="python3.13",
+        Role=role,
+        Handler="tell.keys",
+        Code={"ZipFile": code.getvalue()},
+    )
+    try:
+        response = client.invoke(FunctionName="tells-its-keys")
+        told = json.loads(response["Payload"].read())
+    finally:
+        client.delete_function(FunctionName="tells-its-keys")
+    return {
+        "aws_access_key_id": told["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": told["AWS_SECRET_ACCESS_KEY"],
+        "aws_session_token": told["AWS_SESSION_TOKEN"],
+    }
+
+
+def test_the_functions_role_may_invoke_its_endpoint(
+    deployed: Stage, function_role_keys: dict[str, str]
+) -> None:
+    assert deployed.stack.endpoint is not None
+    runtime = deployed.client("sagemaker-runtime", **function_role_keys)
+
+    response = runtime.invoke_endpoint(
+        EndpointName=deployed.stack.endpoint.name,
+        ContentType="image/jpeg",
+        Body=deployed.picture().read_bytes(),
+    )
+
+    assert json.loads(response["Body"].read())["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "another", "Body": b""}),
+        ("sagemaker", "list_endpoints", {}),
+        ("sagemaker", "describe_endpoint", {"EndpointName": "its own"}),
+        ("sagemaker", "delete_endpoint", {"EndpointName": "its own"}),
+        ("sagemaker", "stop_notebook_instance", {"NotebookInstanceName": "its own"}),
+        ("s3", "list_objects_v2", {"Bucket": "its own"}),
+        ("lambda", "invoke", {"FunctionName": "its own"}),
+        ("iam", "list_roles", {}),
+    ],
+)
+def test_the_functions_role_may_do_nothing_else(
+    deployed: Stage,
+    function_role_keys: dict[str, str],
+    service: str,
+    operation: str,
+    arguments: dict[str, Any],
+) -> None:
+    stack = deployed.stack
+    assert stack.endpoint is not None
+    assert stack.function is not None
+    own = {
+        "EndpointName": stack.endpoint.name,
+        "NotebookInstanceName": stack.notebook_name,
+        "Bucket": stack.bucket,
+        "FunctionName": stack.function.name,
+    }
+    given = {name: own[name] if v == "its own" else v for name, v in arguments.items()}
+    client = deployed.client(service, **function_role_keys)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        getattr(client, operation)(**given)
+
+
+def test_of_six_parallel_invocations_one_is_turned_away_and_five_are_answered(
+    deployed: Stage,
+) -> None:
+    client, picture = deployed.client("lambda"), deployed.picture()
+    stopped = containers(deployed)
+    assert stopped
+
+    with ThreadPoolExecutor(6) as pool:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            calls = [pool.submit(ask, deployed, client, picture) for _ in range(6)]
+            first, _ = wait(calls, return_when=FIRST_COMPLETED)
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        errors = [call.exception() for call in calls]
+
+    assert len(first) == 1
+    assert [type(e).__name__ for e in errors if e] == ["TooManyRequestsException"]
+
+
+def test_the_endpoint_recovers_when_its_serving_process_is_killed(deployed: Stage) -> None:
+    with Callers(asking(deployed), 2) as callers:
+        before = containers(deployed)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        answered = sum(callers.versions.values())
+        deadline = threading.Event()
+        for _ in range(100):
+            if sum(callers.versions.values()) > answered + 5:
+                break
+            deadline.wait(0.1)
+
+    assert sum(callers.versions.values()) > answered + 5, callers.failures
+    assert set(containers(deployed)).isdisjoint(before)
+
+
+def test_a_new_model_is_rolled_over_with_no_request_lost(deployed: Stage, tmp_path: Path) -> None:
+    old = read_release(deployed.build / "release.tfvars.json").version
+    values = json.loads(Path("examples/hyperparameters.json").read_text()) | {"seed": 8}
+    (tmp_path / "second.json").write_text(json.dumps(values))
+    deployed.make("train", f"HYPERPARAMETERS={tmp_path / 'second.json'}")
+    deployed.make("package")
+    new = read_release(deployed.build / "release.tfvars.json").version
+
+    with Callers(asking(deployed), 2) as callers:
+        output = deployed.make("apply")
+
+    assert old != new
+    assert not callers.failures
+    assert set(callers.versions) == {old, new}
+    assert "module.endpoint[0].aws_sagemaker_endpoint.this" in output
+
+
+def test_a_model_that_cannot_start_leaves_the_old_one_serving(deployed: Stage) -> None:
+    good = read_release(deployed.build / "release.tfvars.json")
+    archive = deployed.build / "model.tar.gz"
+    kept = archive.read_bytes()
+    broken = io.BytesIO()
+    with tarfile.open(archive) as source, tarfile.open(fileobj=broken, mode="w:gz") as target:
+        for member in source.getmembers():
+            data = source.extractfile(member)
+            assert data is not None
+            content = data.read()
+            if member.name == "code/serve.py":
+                content = b"raise SystemExit('this model is broken')\n"
+            member.size = len(content)
+            target.addfile(member, io.BytesIO(content))
+    archive.write_bytes(broken.getvalue())
+    digest = hashlib.sha256(broken.getvalue()).hexdigest()
+    artifact = Artifact(key=f"model/{digest}/model.tar.gz", sha256=digest)
+    write_release(replace(good, model=artifact), deployed.build / "release.tfvars.json")
+
+    try:
+        output = deployed.make("apply", expect=2)
+        answer = ask(deployed, deployed.client("lambda"), deployed.picture())
+    finally:
+        archive.write_bytes(kept)
+        write_release(good, deployed.build / "release.tfvars.json")
+        after = deployed.make("apply")
+
+    assert "this model is broken" in output
+    assert answer["model_version"] == good.version
+    assert good.version in after
+
+
+def test_rollback_goes_to_the_release_before(deployed: Stage) -> None:
+    now = deployed.stack.model_version
+
+    deployed.make("rollback")
+
+    answer = ask(deployed, deployed.client("lambda"), deployed.picture())
+    assert answer["model_version"] == deployed.stack.model_version != now
+
+
+def test_ec2_and_sagemaker_train_the_same_model_as_the_laptop(deployed: Stage) -> None:
+    def weights(build: Path) -> str:
+        return hashlib.sha256((build / "model" / "weights.safetensors").read_bytes()).hexdigest()
+
+    deployed.make("train", HYPERPARAMETERS)
+    laptop = weights(deployed.build)
+    deployed.make("train-ec2", HYPERPARAMETERS)
+    ec2 = weights(deployed.build)
+    deployed.make("train-sagemaker", HYPERPARAMETERS)
+    sagemaker = weights(deployed.build)
+
+    assert laptop == ec2 == sagemaker
+    instance = deployed.stack.ec2_training.instance_id
+    state = deployed.client("ec2").describe_instances(InstanceIds=[instance])
+    assert state["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
+
+
+def test_destroy_leaves_nothing_and_no_process(deployed: Stage) -> None:
+    deployed.make("destroy")
+
+    assert deployed.client("s3").list_buckets()["Buckets"] == []
+    assert deployed.client("sagemaker").list_endpoints()["Endpoints"] == []
+    assert deployed.client("sagemaker").list_models()["Models"] == []
+    assert deployed.client("lambda").list_functions()["Functions"] == []
+    assert containers(deployed) == []
+    deployed.make("local-down")
+    assert processes_below(deployed.build) == []

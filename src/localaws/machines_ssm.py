@@ -143,13 +143,16 @@ class Commands:
             "ssm:UpdateInstanceInformation": instance_arn,
             "ssmmessages:CreateControlChannel": "*",
         }
-        return all(
-            iam.simulate_principal_policy(
-                PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[resource]
-            )["EvaluationResults"][0]["EvalDecision"]
-            == "allowed"
-            for action, resource in needed.items()
-        )
+        try:
+            decisions = [
+                iam.simulate_principal_policy(
+                    PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[resource]
+                )["EvaluationResults"][0]["EvalDecision"]
+                for action, resource in needed.items()
+            ]
+        except iam.exceptions.ClientError:
+            return True
+        return set(decisions) == {"allowed"}
 
     def _describe_instances(self, call: Call) -> Reply:
         wanted: set[str] = set()

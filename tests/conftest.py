@@ -1,4 +1,4 @@
-"""A local AWS, really started, for every test of this folder."""
+"""A local AWS, really started, for every test that needs one; one for each worker."""
 
 import os
 import sys

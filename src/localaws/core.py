@@ -88,6 +88,9 @@ class LocalAws(Protocol):
     def client(self, service: str) -> Any:
         """A boto3 client of this local AWS with an administrator's rights."""
 
+    def records_client(self, service: str) -> Any:
+        """A boto3 client that speaks with moto's records, past every part."""
+
     def role_credentials(self, role_arn: str, session_name: str) -> Credentials:
         """New credentials of a role, as the service that assumes it gets them."""
 

@@ -93,7 +93,9 @@ def _exec(order: dict[str, object], keeper: int) -> None:
         os.chdir(str(order["cwd"]))
         limit = order["memory_limit_bytes"]
         if isinstance(limit, int):
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            # macOS refuses this limit.
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         command, env = order["command"], order["env"]
         assert isinstance(command, list)  # noqa: S101 - written by processes.start
         assert isinstance(env, dict)  # noqa: S101

@@ -1,0 +1,97 @@
+"""Invocations nobody waits for: tried again when they fail, then handed to the dead-letter queue.
+
+AWS waits one minute before the first retry and two before the second; here it is one second and
+two. Destinations (OnSuccess, OnFailure) are not imitated.
+"""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localaws.core import AwsError, LocalAws
+from localaws.functions_invoke import Answer, Invoker
+from localaws.roles import role_client
+
+RETRY_SECONDS = (1.0, 2.0)
+THROTTLED_SECONDS = 1.0
+MAX_AGE_SECONDS = 6 * 3600
+
+
+class AsyncInvoker:
+    """Runs events in the background."""
+
+    def __init__(self, aws: LocalAws, invoker: Invoker) -> None:
+        self._aws = aws
+        self._invoker = invoker
+        self._closed = threading.Event()
+        self._workers = ThreadPoolExecutor(32, thread_name_prefix="async-invoke")
+
+    def submit(
+        self, configuration: Mapping[str, Any], payload: bytes, function_arn: str, retries: int
+    ) -> None:
+        """Run one event soon."""
+        self._workers.submit(self._run, configuration, payload, function_arn, retries)
+
+    def close(self) -> None:
+        """Forget what waits."""
+        self._closed.set()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self, configuration: Mapping[str, Any], payload: bytes, function_arn: str, retries: int
+    ) -> None:
+        request_id = str(uuid.uuid4())
+        queued = time.monotonic()
+        attempt = 0
+        while not self._closed.is_set():
+            try:
+                answer = self._invoker.run(
+                    configuration, payload, function_arn=function_arn, request_id=request_id
+                )
+            except AwsError:  # throttled
+                if time.monotonic() - queued > MAX_AGE_SECONDS:
+                    return
+                self._closed.wait(THROTTLED_SECONDS)
+                continue
+            if answer.error is None:
+                return
+            if attempt == retries:
+                self._bury(configuration, payload, request_id, answer)
+                return
+            self._closed.wait(RETRY_SECONDS[attempt])
+            attempt += 1
+
+    def _bury(
+        self, configuration: Mapping[str, Any], payload: bytes, request_id: str, answer: Answer
+    ) -> None:
+        target = (configuration.get("DeadLetterConfig") or {}).get("TargetArn")
+        if not target:
+            return
+        error = json.loads(answer.payload)
+        attributes = {
+            "RequestID": {"DataType": "String", "StringValue": request_id},
+            "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+            "ErrorMessage": {
+                "DataType": "String",
+                "StringValue": str(error.get("errorMessage") or "unknown")[:1024],
+            },
+        }
+        service = target.split(":")[2]
+        name = configuration["FunctionName"]
+        client = role_client(self._aws, service, configuration["Role"], name)
+        try:
+            if service == "sqs":
+                url = client.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
+                client.send_message(
+                    QueueUrl=url, MessageBody=payload.decode(), MessageAttributes=attributes
+                )
+            else:
+                client.publish(
+                    TopicArn=target, Message=payload.decode(), MessageAttributes=attributes
+                )
+        except Exception:
+            self._aws.metric("AWS/Lambda", "DeadLetterErrors", 1, "Count", {"FunctionName": name})

@@ -1,0 +1,149 @@
+"""`python -m training.main`: trains one model, on a laptop, an instance or in a SageMaker job.
+
+Settings come from --hyperparameters FILE, then SageMaker's SM_HPS, then the command line
+(`--epochs 5`, `--batch-size 32`); folders default to SageMaker's SM_* variables where they are set.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from contract.hyperparameters import Hyperparameters, from_text, read_hyperparameters
+from contract.strict import ContractError, require
+from training.run import Request, train
+from training.runlog import RunLog
+
+FIELDS = [field.name for field in dataclasses.fields(Hyperparameters)]
+
+
+class TerminationError(Exception):
+    """SIGTERM came."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ContractError(f"{message}. `{self.prog} --help` lists what there is.")
+
+
+def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Options; SageMaker's environment gives their defaults."""
+    options = _Parser(prog="training.main", description=__doc__, allow_abbrev=False)
+    data = env.get("SM_CHANNEL_TRAINING")
+    options.add_argument("--data", type=Path, default=data, help="folder of labelled pictures")
+    model = env.get("SM_MODEL_DIR", "build/model")
+    options.add_argument("--model-dir", "--model_dir", type=Path, default=model, help="result")
+    output = env.get("SM_OUTPUT_DATA_DIR", "build/training")
+    options.add_argument(
+        "--output-dir", "--output_dir", type=Path, default=output, help="metrics, data report"
+    )
+    options.add_argument("--hyperparameters", type=Path, help="JSON file of settings")
+    weights = env.get("SM_CHANNEL_WEIGHTS", "auto")
+    options.add_argument("--weights", default=weights, help="auto, imagenet, random or a file")
+    for name in FIELDS:
+        spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
+        options.add_argument(*spellings, dest=name, metavar="X", help=f"setting {name}")
+    return options
+
+
+def read_request(argv: Sequence[str], env: Mapping[str, str]) -> Request:
+    """Put the request together.
+
+    Raises:
+        ContractError: something is missing, misspelt or out of range.
+    """
+    options, rest = parser(env).parse_known_args(argv)
+    require_known(rest)
+    require(options.data is not None, "no pictures: name a folder with --data DIR.")
+    hosts = json.loads(env.get("SM_HOSTS", "[]"))
+    require(
+        len(hosts) <= 1,
+        f"SM_HOSTS names {len(hosts)} instances; each would train its own copy of the model. "
+        "Ask for one instance.",
+    )
+    settings = Hyperparameters()
+    if options.hyperparameters is not None:
+        settings = read_hyperparameters(options.hyperparameters)
+    settings = from_text(sagemaker_settings(env), settings)
+    given = {name: getattr(options, name) for name in FIELDS}
+    settings = from_text({k: v for k, v in given.items() if v is not None}, settings)
+    return Request(
+        data=Path(options.data),
+        model_dir=Path(options.model_dir),
+        output_dir=Path(options.output_dir),
+        settings=settings,
+        weights=options.weights,
+    )
+
+
+def sagemaker_settings(env: Mapping[str, str]) -> dict[str, str]:
+    """SM_HPS as text, without SageMaker's own entries and our options."""
+    values: dict[str, Any] = json.loads(env.get("SM_HPS", "{}"))
+    ours = {"weights", "data", "model_dir", "output_dir", "hyperparameters"}
+    return {
+        name.replace("-", "_"): str(value)
+        for name, value in values.items()
+        if not name.startswith("sagemaker_") and name.replace("-", "_") not in ours
+    }
+
+
+def require_known(rest: Sequence[str]) -> None:
+    """Accept SageMaker's own arguments (`--sagemaker_program x`) among those left over."""
+    skip = False
+    for argument in rest:
+        if argument.startswith("--sagemaker"):
+            skip = "=" not in argument
+        elif skip:
+            skip = False
+        else:
+            raise ContractError(
+                f"{argument!r} is not an argument; settings are {', '.join(FIELDS)}."
+            )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; a user's mistake is one line and exit code 2."""
+    env = os.environ
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        request = read_request(sys.argv[1:] if argv is None else argv, env)
+        train(request, RunLog(request.output_dir))
+    except ContractError as error:
+        report_failure(str(error), env)
+        return 2
+    except OSError as error:
+        report_failure(f"{error}; check the path, its rights and the space left.", env)
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("training: stopped by Ctrl-C; the model folder is as it was.\n")
+        return 130
+    except TerminationError:
+        sys.stderr.write("training: stopped by SIGTERM; the model folder is as it was.\n")
+        return 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def report_failure(message: str, env: Mapping[str, str]) -> None:
+    """One line on stderr, and in a training job also where SageMaker reads it."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"training: {line}\n")
+    if "SM_MODEL_DIR" in env:
+        base = Path(env.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+        (base / "output").mkdir(parents=True, exist_ok=True)
+        (base / "output" / "failure").write_text(f"{line}\n", encoding="utf-8")
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise TerminationError
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

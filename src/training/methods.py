@@ -1,0 +1,94 @@
+"""The two ways to train a classifier: its head on features computed once, or every layer.
+
+N = pictures in all, F = features, K = classes.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from contract.hyperparameters import Hyperparameters
+from contract.model_card import InputSpec, Metrics
+from contract.network import Classifier
+from training.data import Data
+from training.loop import fit, measure
+from training.runlog import RunLog
+from training.views import answers, one_thread, shuffled, train_batches
+
+
+def train_head(
+    classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
+) -> tuple[int, Tensor]:
+    """Train the head; the backbone sees every picture once and does not change.
+
+    Returns:
+        The best epoch, and the logits (N, K) of the validation pictures after it.
+    """
+    train, valid = data.split("train"), data.split("valid")
+    features_NF = answers(classifier.backbone, [*train, *valid], spec, log, "features")
+    train_NF, valid_NF = features_NF[: len(train)], features_NF[len(train) :]
+    mean_F, std_F = train_NF.mean(0), train_NF.std(0)
+    std_F = std_F.clamp(min=1e-3 * float(std_F.mean()) + 1e-12)
+    train_NF, valid_NF = (train_NF - mean_F) / std_F, (valid_NF - mean_F) / std_F
+    train_N, valid_N = (torch.tensor(data.numbers(part)) for part in (train, valid))
+    head = classifier.head.cpu()
+
+    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        order = shuffled(len(train), settings.seed, epoch)
+        for start in range(0, len(order), settings.batch_size):
+            picked = order[start : start + settings.batch_size]
+            yield train_NF[picked], train_N[picked]
+
+    @torch.inference_mode()
+    def validate() -> Metrics:
+        return measure(head(valid_NF), valid_N)
+
+    with one_thread():
+        best = fit(head, batches_of, validate, settings, log)
+    fold(head, mean_F, std_F)
+    with torch.inference_mode():
+        return best, head(features_NF[len(train) :])
+
+
+@torch.no_grad()
+def fold(head: nn.Module, mean_F: Tensor, std_F: Tensor) -> None:
+    """Make a head that was trained on standardised features take the backbone's own."""
+    first = next(layer for layer in head.modules() if isinstance(layer, nn.Linear))
+    weight = first.weight.double() / std_F.double()
+    first.bias.copy_(first.bias.double() - weight @ mean_F.double())
+    first.weight.copy_(weight)
+
+
+def finetune(
+    classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
+) -> tuple[int, Tensor]:
+    """Train every layer, on new random views of the pictures in each epoch.
+
+    Returns:
+        The best epoch, and the logits (N, K) of the validation pictures after it.
+    """
+    train, valid = data.split("train"), data.split("valid")
+    numbers, valid_N = data.numbers(train), torch.tensor(data.numbers(valid))
+    device = next(classifier.parameters()).device
+
+    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        batches = train_batches(
+            train,
+            numbers,
+            spec,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            epoch=epoch,
+        )
+        for images_BCSS, labels_B in batches:
+            yield (
+                images_BCSS.to(device, memory_format=torch.channels_last),
+                labels_B.to(device),
+            )
+
+    def validate() -> Metrics:
+        return measure(answers(classifier, valid, spec, log, "validation"), valid_N)
+
+    best = fit(classifier, batches_of, validate, settings, log)
+    return best, answers(classifier, valid, spec, log, "validation")

@@ -1,0 +1,134 @@
+"""One training run: data in, model folder out."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from contract.hyperparameters import Hyperparameters
+from contract.model_card import InputSpec, ModelCard, Network
+from contract.network import Classifier, build_classifier
+from training.data import read_data
+from training.data_report import write_data_report
+from training.export import export, golden_candidates, provenance
+from training.loop import fit_temperature, measure
+from training.methods import finetune, train_head
+from training.runlog import RunLog
+from training.views import answers
+from training.weights import load_weights, pixel_statistics
+
+RESIZE_OVER_SIZE = 256 / 224
+"""The usual margin around the centre square."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What to train, from what, to where."""
+
+    data: Path
+    model_dir: Path
+    output_dir: Path
+    settings: Hyperparameters
+    weights: str
+    """`auto`, `imagenet`, `random` or a path."""
+
+
+def train(request: Request, log: RunLog) -> ModelCard:
+    """Train one model and write it.
+
+    Raises:
+        ContractError: the data, the network or the weights cannot be used.
+    """
+    started, settings = time.monotonic(), request.settings
+    log.event(
+        "start",
+        f"training {settings.method} of {settings.backbone} on {request.data}",
+        hyperparameters=dataclasses.asdict(settings),
+    )
+    data = read_data(request.data)
+    write_data_report(data, request.output_dir, log)
+    make_repeatable(settings.seed)
+    network = Network(backbone=settings.backbone, hidden_units=settings.hidden_units)
+    classifier = build_classifier(network, len(data.classes))
+    weights = first_weights(classifier, request, log)
+    classifier.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    spec = input_spec(settings)
+
+    method = train_head if settings.method == "head" else finetune
+    best_epoch, logits_NK = method(classifier, data, spec, settings, log)
+    classifier.to(device())
+
+    valid, test = data.split("valid"), data.split("test")
+    labels_N = torch.tensor(data.numbers(valid))
+    temperature = fit_temperature(logits_NK, labels_N)
+    validation = measure(logits_NK, labels_N, temperature)
+    tested = None
+    if test:  # the model is chosen; only now, and once, is it asked about these
+        test_NK = answers(classifier, test, spec, log, "test")
+        tested = measure(test_NK, torch.tensor(data.numbers(test)), temperature)
+    card = export(
+        request.model_dir,
+        classifier,
+        classes=data.classes,
+        spec=spec,
+        network=network,
+        temperature=temperature,
+        validation=validation,
+        test=tested,
+        candidates=golden_candidates(valid, logits_NK, labels_N),
+        provenance=provenance(dataclasses.asdict(settings), weights, data.sha256),
+    )
+    tell_end(log, card, best_epoch, request.model_dir, time.monotonic() - started)
+    return card
+
+
+def first_weights(classifier: Classifier, request: Request, log: RunLog) -> str:
+    """Load what was asked for, and be loud where the backbone has learnt nothing."""
+    settings = request.settings
+    label, why = load_weights(
+        classifier.backbone, settings.backbone, request.weights, settings.method
+    )
+    log.event("weights", f"weights: {label}", weights=label)
+    if label == "random":
+        log.warn(
+            f"RANDOM WEIGHTS: the {settings.backbone} backbone has learnt nothing yet, because "
+            f"{why.rstrip('.')}. Expect far worse results than with ImageNet weights."
+        )
+    return label
+
+
+def input_spec(settings: Hyperparameters) -> InputSpec:
+    """The view that the network is trained and served with."""
+    mean, std = pixel_statistics(settings.backbone)
+    size = settings.image_size_px
+    return InputSpec(resize_px=round(size * RESIZE_OVER_SIZE), size_px=size, mean=mean, std=std)
+
+
+def make_repeatable(seed: int) -> None:
+    """Same seed, same numbers."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.backends.cudnn.benchmark = False
+
+
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def tell_end(log: RunLog, card: ModelCard, best_epoch: int, folder: Path, seconds: float) -> None:
+    """The result, for people and programs."""
+    test = "" if card.test is None else f", test accuracy {card.test.accuracy:.1%}"
+    log.event(
+        "end",
+        f"best epoch {best_epoch}: valid accuracy {card.validation.accuracy:.1%}{test}; "
+        f"{folder} is the model ({seconds:.1f} s)",
+        best_epoch=best_epoch,
+        validation=dataclasses.asdict(card.validation),
+        test=None if card.test is None else dataclasses.asdict(card.test),
+        temperature=card.temperature,
+        model_dir=str(folder),
+        seconds=round(seconds, 3),
+    )

@@ -5,8 +5,9 @@ data "aws_partition" "this" {}
 data "aws_region" "this" {}
 
 locals {
-  bucket_arn   = "arn:${data.aws_partition.this.partition}:s3:::${var.bucket_name}"
-  instance_arn = "arn:${data.aws_partition.this.partition}:ec2:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:instance/*"
+  arn        = "arn:${data.aws_partition.this.partition}"
+  account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
+  bucket_arn = "${local.arn}:s3:::${var.bucket_name}"
 }
 
 data "aws_iam_policy_document" "this" {
@@ -32,7 +33,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ReportToSystemsManager"
     actions   = ["ssm:UpdateInstanceInformation"]
-    resources = [local.instance_arn]
+    resources = ["${local.arn}:ec2:${local.account}:instance/*"]
   }
 
   statement {
@@ -64,7 +65,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+    resources = ["${local.arn}:logs:${local.account}:log-group:/${var.name}/training:*"]
   }
 }
 

@@ -5,7 +5,9 @@ data "aws_partition" "this" {}
 data "aws_region" "this" {}
 
 locals {
-  bucket_arn = "arn:${data.aws_partition.this.partition}:s3:::${var.model.bucket_name}"
+  arn        = "arn:${data.aws_partition.this.partition}"
+  account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
+  bucket_arn = "${local.arn}:s3:::${var.model.bucket_name}"
   image_part = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[a-z.]+/(?P<repository>[^:@]+)", local.image)
 }
 
@@ -48,7 +50,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+    resources = ["${local.arn}:logs:${local.account}:log-group:/aws/sagemaker/Endpoints/${var.name}:*"]
   }
 
   # CloudWatch does not scope this call to a resource, only to a namespace.
@@ -71,7 +73,7 @@ data "aws_iam_policy_document" "this" {
       "ecr:BatchGetImage",
       "ecr:GetDownloadUrlForLayer",
     ]
-    resources = ["arn:${data.aws_partition.this.partition}:ecr:${local.image_part.region}:${local.image_part.account}:repository/${local.image_part.repository}"]
+    resources = ["${local.arn}:ecr:${local.image_part.region}:${local.image_part.account}:repository/${local.image_part.repository}"]
   }
 
   # A login is for the whole registry.
@@ -93,6 +95,6 @@ module "role" {
     var.vpc == null ? {} : { network = var.vpc.policy_json },
   )
   service     = "sagemaker.amazonaws.com"
-  source_arns = ["arn:${data.aws_partition.this.partition}:sagemaker:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:*"]
+  source_arns = ["${local.arn}:sagemaker:${local.account}:*"]
   tags        = var.tags
 }

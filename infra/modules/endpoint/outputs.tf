@@ -1,6 +1,7 @@
+# Written out, so that a plan can show the policies that name it.
 output "arn" {
   description = "ARN of the endpoint."
-  value       = aws_sagemaker_endpoint.this.arn
+  value       = "${local.arn}:sagemaker:${local.account}:endpoint/${aws_sagemaker_endpoint.this.name}"
 }
 
 output "model_version" {

@@ -1,5 +1,7 @@
 data "aws_caller_identity" "this" {}
 
+data "aws_partition" "this" {}
+
 locals {
   # EC2 hands out role credentials without saying on whose behalf, so these conditions would
   # refuse every instance. There the account's own instance profile is the border.

@@ -1,5 +1,14 @@
 data "aws_caller_identity" "this" {}
 
+data "aws_partition" "this" {}
+
+data "aws_region" "this" {}
+
+locals {
+  # Written out, so that a plan can show the policy.
+  log_group_arn = "arn:${data.aws_partition.this.partition}:logs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:log-group:/aws/lambda/${var.name}"
+}
+
 # All the function may do: ask one endpoint, and write its own log.
 data "aws_iam_policy_document" "this" {
   statement {
@@ -11,7 +20,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
+    resources = ["${local.log_group_arn}:log-stream:*"]
   }
 }
 

@@ -1,5 +1,7 @@
 data "aws_caller_identity" "this" {}
 
+data "aws_partition" "this" {}
+
 # CloudWatch may ring for this account's alarms, and nobody else may.
 data "aws_iam_policy_document" "ring" {
   count = var.alarm_email == null ? 0 : 1
@@ -7,7 +9,7 @@ data "aws_iam_policy_document" "ring" {
   statement {
     sid       = "RingForThisAccount"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.alarms[0].arn]
+    resources = ["arn:${data.aws_partition.this.partition}:sns:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:${aws_sns_topic.alarms[0].name}"]
 
     principals {
       type        = "Service"

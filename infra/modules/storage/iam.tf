@@ -1,10 +1,17 @@
+data "aws_partition" "this" {}
+
+locals {
+  # Written out, so that a plan can show the policy.
+  bucket_arn = "arn:${data.aws_partition.this.partition}:s3:::${local.bucket_name}"
+}
+
 # Nobody, not even an administrator, may send or fetch an artifact in the clear.
 data "aws_iam_policy_document" "tls_only" {
   statement {
     sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["s3:*"]
-    resources = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
 
     principals {
       type        = "*"

@@ -34,7 +34,7 @@ data "aws_iam_policy_document" "this" {
       "logs:DescribeLogStreams",
       "logs:PutLogEvents",
     ]
-    resources = ["arn:${data.aws_partition.this.partition}:logs:${local.scope}:log-group:/aws/sagemaker/TrainingJobs:*"]
+    resources = ["${local.arn}:logs:${local.account}:log-group:/aws/sagemaker/TrainingJobs:*"]
   }
 
   # CloudWatch does not scope this call to a resource, only to a namespace.
@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "this" {
       "ecr:BatchGetImage",
       "ecr:GetDownloadUrlForLayer",
     ]
-    resources = ["arn:${data.aws_partition.this.partition}:ecr:${data.aws_region.this.name}:*:repository/*pytorch-training*"]
+    resources = ["${local.arn}:ecr:${data.aws_region.this.name}:*:repository/*pytorch-training*"]
   }
 
   # A login is for the whole registry.
@@ -80,6 +80,6 @@ module "role" {
     var.vpc == null ? {} : { network = var.vpc.policy_json },
   )
   service     = "sagemaker.amazonaws.com"
-  source_arns = ["arn:${data.aws_partition.this.partition}:sagemaker:${local.scope}:*"]
+  source_arns = ["${local.arn}:sagemaker:${local.account}:*"]
   tags        = var.tags
 }

@@ -7,6 +7,7 @@ data "aws_region" "this" {}
 # Terraform has no resource for a training job: the pipeline and the notebook start them, named
 # `<name>-...`. What they need beforehand is the role in iam.tf.
 locals {
-  bucket_arn = "arn:${data.aws_partition.this.partition}:s3:::${var.bucket_name}"
-  scope      = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
+  arn        = "arn:${data.aws_partition.this.partition}"
+  account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
+  bucket_arn = "${local.arn}:s3:::${var.bucket_name}"
 }

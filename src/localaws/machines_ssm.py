@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Operation, Reply, json_reply
+from localaws.machines_agent import may_register
 from localaws.machines_invocation import Invocation, Order
 from localaws.machines_machine import Machine
 
@@ -129,30 +130,10 @@ class Commands:
     def _online(self, instance_id: str) -> bool:
         machine = self._machine(instance_id)
         role_arn = self._role_arn(instance_id) if machine and machine.on else None
-        if role_arn is None or not self._may_register(role_arn, instance_id):
+        if role_arn is None or not may_register(self._aws, role_arn, instance_id):
             return False
         self._pings[instance_id] = time.time()
         return True
-
-    def _may_register(self, role_arn: str, instance_id: str) -> bool:
-        instance_arn = (
-            f"arn:aws:ec2:{self._aws.region}:{self._aws.account_id}:instance/{instance_id}"
-        )
-        iam = self._aws.client("iam")
-        needed = {
-            "ssm:UpdateInstanceInformation": instance_arn,
-            "ssmmessages:CreateControlChannel": "*",
-        }
-        try:
-            decisions = [
-                iam.simulate_principal_policy(
-                    PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[resource]
-                )["EvaluationResults"][0]["EvalDecision"]
-                for action, resource in needed.items()
-            ]
-        except iam.exceptions.ClientError:
-            return True
-        return set(decisions) == {"allowed"}
 
     def _describe_instances(self, call: Call) -> Reply:
         wanted: set[str] = set()

@@ -1,6 +1,7 @@
 """A local AWS, really started, for every test that needs one; one for each worker."""
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 from botocore.config import Config
 
 from localaws import control
+
+SOURCE = str(Path(__file__).parents[1] / "src")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,11 @@ class StartedAws:
 def local_aws() -> Iterator[StartedAws]:
     with tempfile.TemporaryDirectory(prefix="localaws-") as parent:
         folder = Path(parent) / "local"
-        address = control.up(folder, "us-east-1")
+        # As a person starts it: the process that does is gone when the tests begin.
+        up = [sys.executable, "-m", "localaws", "up", "--folder", str(folder)]
+        subprocess.run(up, check=True, env={**os.environ, "PYTHONPATH": SOURCE})
+        address = control.find(folder)
+        assert address is not None
         env = control.environment(address, os.environ)
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         try:

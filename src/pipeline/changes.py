@@ -8,7 +8,7 @@ SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
 WORDS = {"create": "to make", "update": "to change", "replace": "to replace", "delete": "to remove"}
 
 COSTLY = {
-    "aws_instance": "the training instance: by the hour while it runs (it is stopped at once)",
+    "aws_instance": "the training instance: by the hour while it runs; it goes off when idle",
     "aws_lambda_provisioned_concurrency_config": "warm Lambda copies: by the hour, always",
     "aws_nat_gateway": "a NAT gateway: by the hour, always",
     "aws_sagemaker_endpoint": "the endpoint: by the hour for each instance, day and night",

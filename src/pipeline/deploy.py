@@ -156,7 +156,8 @@ def _plan(
     files = [place.settings_file]
     if release is not None:
         files.append(place.build / RELEASE_FILE)
-    return terraform.plan(files, {"live_instances": _live_instances(account, before)})
+    count = _live_instances(account, before)
+    return terraform.plan(files, {} if count is None else {"live_instances": count})
 
 
 def _apply(

@@ -41,7 +41,7 @@ def _destroy(options: argparse.Namespace) -> None:
 def _remove(options: argparse.Namespace, account: Account, bucket: str) -> None:
     place = find_place(options)
     terraform = open_terraform(place, account)
-    changes = terraform.plan([place.settings_file], {"live_instances": None}, destroy=True)
+    changes = terraform.plan([place.settings_file], {}, destroy=True)
     say(summary(changes))
     if place.settings.stage == "aws" and not options.yes:
         confirm(f"Remove all of this from {place.settings.region}, with every object in it?")

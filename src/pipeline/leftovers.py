@@ -9,7 +9,7 @@ Finder = Callable[[Account, str], Iterator[str]]
 
 
 def find_leftovers(account: Account, name: str) -> list[str]:
-    """Everything whose name starts with `<name>-`, or that is tagged so; stopped things too.
+    """Everything that is named `<name>` or `<name>-...`, stopped instances too.
 
     Returns:
         One line each, `<kind> <name>`, without the bucket of Terraform's state.
@@ -23,44 +23,39 @@ def find_leftovers(account: Account, name: str) -> list[str]:
     ]
 
 
-def _listed(
-    service: str, operation: str, items: str, field: str, prefix: str = "{name}-"
-) -> Finder:
+def _listed(service: str, operation: str, items: str, field: str, **arguments: str) -> Finder:
     """Finder for one listing that names things by a field."""
 
     def find(account: Account, name: str) -> Iterator[str]:
-        for item in pages(account.client(service), operation, items):
-            text = item[field] if field else item
-            short = text.rpartition(":")[2] if text.startswith("arn:") else text
-            if short.startswith(prefix.format(name=name)):
-                yield short
+        for item in pages(account.client(service), operation, items, **arguments):
+            found = item[field].rpartition(":")[2]  # of an ARN, its name
+            if _bears(found, name):
+                yield found
 
     return find
 
 
+def _bears(found: str, name: str) -> bool:
+    return found == name or found.startswith(f"{name}-")
+
+
 def _buckets(account: Account, name: str) -> Iterator[str]:
     buckets = account.client("s3").list_buckets()["Buckets"]
-    yield from (b["Name"] for b in buckets if b["Name"].startswith(f"{name}-"))
+    yield from (bucket["Name"] for bucket in buckets if _bears(bucket["Name"], name))
 
 
 def _logs(account: Account, name: str) -> Iterator[str]:
-    for prefix in (
-        f"/aws/lambda/{name}-",
-        f"/aws/sagemaker/Endpoints/{name}-",
-        f"/aws/sagemaker/NotebookInstances/{name}-",
-        f"/{name}/",
-    ):
-        groups = pages(
-            account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=prefix
-        )
-        yield from (group["logGroupName"] for group in groups)
+    groups = pages(account.client("logs"), "describe_log_groups", "logGroups")
+    for group in (group["logGroupName"] for group in groups):
+        if any(_bears(part, name) for part in group.split("/")):
+            yield group
 
 
 def _instances(account: Account, name: str) -> Iterator[str]:
     reservations = pages(
         account.client("ec2"), "describe_instances", "Reservations",
         Filters=[
-            {"Name": "tag:Name", "Values": [f"{name}-*"]},
+            {"Name": "tag:Name", "Values": [name, f"{name}-*"]},
             {"Name": "instance-state-name", "Values": EXISTING},
         ],
     )  # fmt: skip
@@ -72,13 +67,8 @@ def _scaling_targets(account: Account, name: str) -> Iterator[str]:
         account.client("application-autoscaling"), "describe_scalable_targets", "ScalableTargets",
         ServiceNamespace="sagemaker",
     )  # fmt: skip
-    prefix = f"endpoint/{name}-"
-    yield from (t["ResourceId"] for t in targets if t["ResourceId"].startswith(prefix))
-
-
-def _policies(account: Account, name: str) -> Iterator[str]:
-    policies = pages(account.client("iam"), "list_policies", "Policies", Scope="Local")
-    yield from (p["PolicyName"] for p in policies if p["PolicyName"].startswith(f"{name}-"))
+    ids = (target["ResourceId"] for target in targets)
+    yield from (found for found in ids if _bears(found.split("/")[1], name))
 
 
 FINDERS: dict[str, Finder] = {
@@ -87,7 +77,7 @@ FINDERS: dict[str, Finder] = {
     "instance profile": _listed(
         "iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName"
     ),
-    "policy": _policies,
+    "policy": _listed("iam", "list_policies", "Policies", "PolicyName", Scope="Local"),
     "instance": _instances,
     "launch template": _listed(
         "ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"
@@ -111,9 +101,7 @@ FINDERS: dict[str, Finder] = {
     "scaling target": _scaling_targets,
     "log group": _logs,
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
-    "dashboard": _listed(
-        "cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName", "{name}"
-    ),
+    "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "topic": _listed("sns", "list_topics", "Topics", "TopicArn"),
 }
 """How to find what the modules make, by kind."""

@@ -57,7 +57,12 @@ def put_once(
         body: Any = _Reported(stream, size, key, say) if size >= BIG_BYTES else stream
         try:
             s3.put_object(
-                Bucket=bucket, Key=key, Body=body, ChecksumSHA256=_checksum(sha256), IfNoneMatch="*"
+                Bucket=bucket,
+                Key=key,
+                Body=body,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=_checksum(sha256),
+                IfNoneMatch="*",
             )
         except ClientError as error:
             if error_code(error) in {"PreconditionFailed", "412"}:
@@ -104,7 +109,9 @@ def put_missing(
 def _put_checked(s3: Client, bucket: str, key: str, file: Path) -> None:
     data = file.read_bytes()
     checksum = _checksum(hashlib.sha256(data).hexdigest())
-    s3.put_object(Bucket=bucket, Key=key, Body=data, ChecksumSHA256=checksum)
+    s3.put_object(
+        Bucket=bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", ChecksumSHA256=checksum
+    )
 
 
 def _checksum(sha256: str) -> str:

@@ -86,9 +86,14 @@ def package_function(root: Path, build: Path) -> Artifact:
 def _sources(root: Path, room: str, prefix: str) -> list[Entry]:
     """The Python files of a room, but for its `entry/`, whose files go to the archive's top."""
     folder = root / "src" / room
-    files = [f for f in folder.rglob("*.py") if "entry" not in f.relative_to(folder).parts]
-    require(bool(files), f"{folder} has no Python files; run this at the top of a checkout.")
-    return [Entry(f"{prefix}{room}/{f.relative_to(folder).as_posix()}", f) for f in files]
+    found = {file.relative_to(folder): file for file in folder.rglob("*.py")}
+    names = [
+        name
+        for name in found
+        if name.parts[0] != "entry" and not any(p.startswith((".", "__pycache")) for p in name.parts)
+    ]
+    require(bool(names), f"{folder} has no Python files; run this at the top of a checkout.")
+    return [Entry(f"{prefix}{room}/{name.as_posix()}", found[name]) for name in names]
 
 
 def _artifact(kind: str, path: Path) -> Artifact:

@@ -1,0 +1,132 @@
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.pipeline.models import write_model
+
+from contract.release import Release, read_release
+from contract.strict import ContractError
+from pipeline.package import package_release, package_training
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def copy_checkout(target: Path) -> Path:
+    """A checkout without what git does not keep."""
+    target.mkdir(parents=True)
+    for folder in ("src", "requirements"):
+        shutil.copytree(
+            REPOSITORY / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return target
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    root = copy_checkout(tmp_path / "checkout")
+    write_model(root / "build" / "model")
+    return root
+
+
+def hashes(release: Release) -> tuple[str, str, str]:
+    return release.model.sha256, release.training.sha256, release.function.sha256
+
+
+def test_two_checkouts_give_the_same_three_hashes_whatever_path_umask_and_time(
+    checkout: Path, tmp_path: Path
+) -> None:
+    here = package_release(checkout, checkout / "build")
+    other = tmp_path / "another place" / "of other length"
+    script = (
+        "import os, sys; os.umask(0o077); from pathlib import Path\n"
+        "from tests.pipeline.test_package import copy_checkout\n"
+        "from tests.pipeline.models import write_model\n"
+        "from pipeline.package import main\n"
+        "root = copy_checkout(Path(sys.argv[1])); write_model(root / 'build' / 'model')\n"
+        "[os.utime(p, (1e9, 1e9)) for p in root.rglob('*')]\n"
+        "(root / 'src' / 'contract' / '__pycache__').mkdir()\n"
+        "(root / 'src' / 'contract' / '__pycache__' / 'x.py').write_text('#')\n"
+        "(root / 'src' / 'inference' / '.hidden.py').write_text('#')\n"
+        "os.chdir(root); sys.exit(main([]))"
+    )
+    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
+
+    subprocess.run(
+        [sys.executable, "-c", script, str(other)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TZ": "Asia/Tokyo"},
+    )
+
+    there = read_release(other / "build" / "release.tfvars.json")
+    assert hashes(here) == hashes(there)
+
+
+@pytest.mark.parametrize(
+    ("changed", "archive"),
+    [
+        ("src/inference/server.py", 0),
+        ("src/training/__init__.py", 1),
+        ("requirements/train.txt", 1),
+        ("src/pipeline/run_on_instance.sh", 1),
+        ("src/lambda/handler.py", 2),
+    ],
+)
+def test_one_changed_byte_gives_its_archive_another_hash(
+    checkout: Path, changed: str, archive: int
+) -> None:
+    before = hashes(package_release(checkout, checkout / "build"))
+    with (checkout / changed).open("a") as file:
+        file.write("#")
+
+    after = hashes(package_release(checkout, checkout / "build"))
+
+    assert [i for i in range(3) if before[i] != after[i]] == [archive]
+
+
+def test_the_model_archive_is_laid_out_as_sagemaker_wants_it(checkout: Path) -> None:
+    package_release(checkout, checkout / "build")
+
+    with tarfile.open(checkout / "build" / "model.tar.gz") as tar:
+        names = set(tar.getnames())
+    assert {"model.json", "weights.safetensors", "golden.jpg"} <= names
+    assert {f"code/{name}" for name in ("inference.py", "serve.py", "requirements.txt")} <= names
+    assert {"code/inference/__init__.py", "code/contract/model_card.py"} <= names
+    assert not [name for name in names if "entry" in name or "pycache" in name]
+
+
+def test_the_training_archive_runs_by_itself(checkout: Path) -> None:
+    package_training(checkout, checkout / "build")
+
+    with tarfile.open(checkout / "build" / "training.tar.gz") as tar:
+        modes = {member.name: member.mode for member in tar.getmembers()}
+    assert modes["run_on_instance.sh"] == 0o755
+    assert {"train.py", "training/__init__.py", "contract/strict.py"} <= modes.keys()
+    assert {f"requirements/{name}.txt" for name in ("train", "cpu", "cuda")} <= modes.keys()
+
+
+def test_the_function_archive_has_the_handler_at_its_top(checkout: Path) -> None:
+    package_release(checkout, checkout / "build")
+
+    with zipfile.ZipFile(checkout / "build" / "function.zip") as archive:
+        assert "handler.py" in archive.namelist()
+
+
+def test_without_a_model_the_verb_that_makes_one_is_named(tmp_path: Path) -> None:
+    root = copy_checkout(tmp_path / "checkout")
+
+    with pytest.raises(ContractError, match="make train"):
+        package_release(root, root / "build")
+
+    assert not (root / "build" / "release.tfvars.json").exists()
+
+
+def test_an_altered_model_is_refused(checkout: Path) -> None:
+    (checkout / "build" / "model" / "weights.safetensors").write_bytes(b"other")
+
+    with pytest.raises(ContractError, match="SHA-256"):
+        package_release(checkout, checkout / "build")

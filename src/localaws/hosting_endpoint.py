@@ -1,0 +1,198 @@
+"""One endpoint: what it says of itself, and its way from one fleet to the next."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from localaws.hosting_fleet import Fleet
+from localaws.hosting_records import Record, invalid
+
+BUSY_SECONDS = 20.0
+"""How long an update waits for a running change; AWS refuses at once."""
+MakeFleet = Callable[[str, Mapping[str, Any]], Fleet]
+
+
+class Endpoint:
+    """Creating, InService, Updating, Failed or Deleting."""
+
+    def __init__(
+        self,
+        name: str,
+        arn: str,
+        config: Mapping[str, Any],
+        make_fleet: MakeFleet,
+        deployment: Mapping[str, Any] | None,
+    ) -> None:
+        self.name = name
+        self.arn = arn
+        self.status = "Creating"
+        self.failure: str | None = None
+        self.created = time.time()
+        self.modified = self.created
+        self.gone = threading.Event()
+        self._deployment = deployment
+        self._make_fleet = make_fleet
+        self._config = config
+        self._state = threading.Condition()
+        self.fleet = make_fleet(name, config)
+        self._next: Fleet | None = None
+        self._in_background(self._create)
+
+    def describe(self) -> Record:
+        """The members of DescribeEndpoint."""
+        fleet = self.fleet
+        record: Record = {
+            "EndpointName": self.name,
+            "EndpointArn": self.arn,
+            "EndpointConfigName": fleet.config_name,
+            "ProductionVariants": [_summary(fleet, variant) for variant in fleet.variants],
+            "EndpointStatus": self.status,
+            "CreationTime": self.created,
+            "LastModifiedTime": self.modified,
+        }
+        optional = {
+            "FailureReason": self.failure,
+            "LastDeploymentConfig": self._deployment,
+            "DataCaptureConfig": _capture(self._config.get("DataCaptureConfig")),
+            "AsyncInferenceConfig": self._config.get("AsyncInferenceConfig"),
+        }
+        return {**record, **{key: value for key, value in optional.items() if value}}
+
+    def update(
+        self,
+        config: Mapping[str, Any],
+        retained: Mapping[str, int],
+        deployment: Mapping[str, Any] | None,
+    ) -> None:
+        """Start a second fleet, and let it take over when all of it is healthy.
+
+        Args:
+            config: of the new fleet.
+            retained: instance counts by variant that replace the configuration's.
+            deployment: remembered and echoed; the switch is always all at once.
+
+        Raises:
+            AwsError: another change is still going on.
+        """
+        self._begin()
+        self._deployment = deployment or self._deployment
+        try:
+            fleet = self._make_fleet(self.name, config)
+        except Exception:
+            self._become("InService")
+            raise
+        known = {name: count for name, count in retained.items() if name in fleet.desired}
+        self._next = fleet
+        self._in_background(lambda: self._switch(fleet, config, known))
+
+    def scale(self, desired: Mapping[str, int], weights: Mapping[str, float]) -> None:
+        """Change how many instances serve; those that leave finish their requests first.
+
+        Raises:
+            AwsError: another change is still going on.
+        """
+        self._begin()
+        self._in_background(lambda: self._scale(desired, weights))
+
+    def delete(self) -> None:
+        """End it in the background."""
+        self._become("Deleting")
+        self._in_background(self._delete)
+
+    def stop(self) -> None:
+        """End every process, now."""
+        self.status = "Deleting"
+        for fleet in (self._next, self.fleet):
+            if fleet:
+                fleet.stop()
+
+    def _create(self) -> None:
+        self.fleet.scale({})
+        problem = self.fleet.settle()
+        if problem:
+            self._become("Failed", problem)
+            self.fleet.stop()
+        else:
+            self._become("InService")
+
+    def _switch(self, fleet: Fleet, config: Mapping[str, Any], desired: Mapping[str, int]) -> None:
+        fleet.scale(desired)
+        problem = fleet.settle()
+        self._next = None
+        if self.status == "Deleting":
+            fleet.stop()
+        elif problem:
+            fleet.stop()
+            self._become(
+                "InService",
+                f"UpdateRollbackComplete: the update to endpoint configuration "
+                f"{fleet.config_name} failed and was rolled back to {self.fleet.config_name}. "
+                f"{problem}",
+            )
+        else:
+            old, self.fleet, self._config = self.fleet, fleet, config
+            old.drain()
+            self._become("InService")
+
+    def _scale(self, desired: Mapping[str, int], weights: Mapping[str, float]) -> None:
+        fleet = self.fleet
+        fleet.scale(desired, weights)
+        problem = fleet.settle()
+        if problem:
+            fleet.drop_failed()
+        self._become("InService", problem)
+
+    def _delete(self) -> None:
+        if self._next:
+            self._next.stop()
+        self.fleet.stop()
+        self.gone.set()
+
+    def _begin(self) -> None:
+        with self._state:
+            self._state.wait_for(
+                lambda: self.status not in ("Updating", "Creating"), timeout=BUSY_SECONDS
+            )
+            if self.status != "InService":
+                raise invalid(
+                    f'Cannot update in-progress endpoint "{self.arn}".'
+                    if self.status in ("Updating", "Creating", "Deleting")
+                    else f'Cannot update endpoint "{self.arn}" in status {self.status}.'
+                )
+            self.status, self.failure, self.modified = "Updating", None, time.time()
+
+    def _become(self, status: str, failure: str | None = None) -> None:
+        with self._state:
+            if self.status != "Deleting":
+                self.status, self.failure = status, failure
+            self.modified = time.time()
+            self._state.notify_all()
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=f"endpoint-{self.name}", daemon=True).start()
+
+
+def _summary(fleet: Fleet, variant: Mapping[str, Any]) -> Record:
+    name = variant["VariantName"]
+    weight = fleet.weights[name]
+    return {
+        "VariantName": name,
+        "CurrentWeight": weight,
+        "DesiredWeight": weight,
+        "CurrentInstanceCount": sum(i.healthy for i in fleet.instances(name)),
+        "DesiredInstanceCount": fleet.desired[name],
+    }
+
+
+def _capture(config: Mapping[str, Any] | None) -> Record | None:
+    if not config:
+        return None
+    enabled = bool(config.get("EnableCapture"))
+    return {
+        "EnableCapture": enabled,
+        "CaptureStatus": "Started" if enabled else "Stopped",
+        "CurrentSamplingPercentage": config.get("InitialSamplingPercentage", 100),
+        "DestinationS3Uri": config.get("DestinationS3Uri", ""),
+        "KmsKeyId": config.get("KmsKeyId", ""),
+    }

@@ -1,0 +1,150 @@
+"""The instances that serve one endpoint configuration, and who gets the next request."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from localaws.core import LocalAws
+from localaws.hosting_instance import Instance
+
+DRAIN_SECONDS = 60.0
+
+Models = Callable[[str], Mapping[str, Any]]
+
+
+class Fleet:
+    """All variants of one endpoint configuration."""
+
+    def __init__(
+        self,
+        aws: LocalAws,
+        endpoint: str,
+        config: Mapping[str, Any],
+        find_model: Models,
+        on_line: Callable[[str, str], None],
+    ) -> None:
+        self.config_name: str = config["EndpointConfigName"]
+        self.variants: list[dict[str, Any]] = list(config["ProductionVariants"])
+        self.desired: dict[str, int] = {}
+        self.weights: dict[str, float] = {}
+        for variant in self.variants:
+            name = variant["VariantName"]
+            self.desired[name] = int(variant.get("InitialInstanceCount") or 1)
+            self.weights[name] = float(variant["InitialVariantWeight"])
+        self._aws = aws
+        self._endpoint = endpoint
+        # Kept by value: a fleet serves on when its model's record is deleted.
+        self._models = {v["VariantName"]: find_model(v["ModelName"]) for v in self.variants}
+        self._on_line = on_line
+        self._changed = threading.Condition()
+        self._instances: list[Instance] = []
+
+    def instances(self, variant: str | None = None) -> list[Instance]:
+        """All, or those of one variant, that are not being ended."""
+        with self._changed:
+            return [i for i in self._instances if variant in (None, i.variant)]
+
+    def scale(self, desired: Mapping[str, int], weights: Mapping[str, float] | None = None) -> None:
+        """Start what is missing; `settle` waits for it and ends what is too many."""
+        self.desired.update(desired)
+        self.weights.update(weights or {})
+        for variant in self.variants:
+            name = variant["VariantName"]
+            for _ in range(self.desired[name] - len(self.instances(name))):
+                instance = Instance(
+                    self._aws,
+                    endpoint=self._endpoint,
+                    variant=variant,
+                    model=self._models[name],
+                    on_line=self._on_line,
+                    changed=self._wake,
+                )
+                with self._changed:
+                    self._instances.append(instance)
+
+    def settle(self) -> str | None:
+        """Wait until every instance is healthy; why one will never be, or None."""
+        for name, count in self.desired.items():
+            # The idlest leave first.
+            order = sorted(self.instances(name), key=lambda i: (not i.healthy, -i.in_flight))
+            self._end(order[count:])
+        with self._changed:
+            while True:
+                failures = [i.failure for i in self._instances if i.failure]
+                if failures:
+                    return failures[0]
+                if all(i.healthy for i in self._instances):
+                    return None
+                self._changed.wait(1)
+
+    def drop_failed(self) -> None:
+        """Forget instances that never became healthy."""
+        failed = [i for i in self.instances() if i.failure]
+        self._end(failed)
+        for name in self.desired:
+            self.desired[name] = len(self.instances(name))
+
+    @contextmanager
+    def borrow(
+        self, variant: str | None, avoid: Instance | None, wait_seconds: float
+    ) -> Iterator[Instance | None]:
+        """The healthy instance with the fewest requests in flight; None when none is in time."""
+        end = time.monotonic() + wait_seconds
+        with self._changed:
+            chosen = variant or self._choose_variant()
+            while True:
+                free = [i for i in self._instances if i.healthy and i.variant == chosen]
+                others = [i for i in free if i is not avoid] or free
+                left = end - time.monotonic()
+                if others or left <= 0:
+                    break
+                self._changed.wait(left)
+            instance = min(others, key=lambda i: i.in_flight) if others else None
+            if instance:
+                instance.in_flight += 1
+        try:
+            yield instance
+        finally:
+            if instance:
+                with self._changed:
+                    instance.in_flight -= 1
+                    self._changed.notify_all()
+
+    def drain(self) -> None:
+        """Let requests in flight finish, then end everything."""
+        self._end(self.instances())
+
+    def stop(self) -> None:
+        """End everything at once."""
+        self._end(self.instances(), drain_seconds=0, grace_seconds=1)
+
+    def _end(
+        self,
+        instances: list[Instance],
+        drain_seconds: float = DRAIN_SECONDS,
+        grace_seconds: float = 30.0,
+    ) -> None:
+        """Take instances out of the routing, wait for their requests, stop them."""
+        end = time.monotonic() + drain_seconds
+        with self._changed:
+            self._instances = [i for i in self._instances if i not in instances]
+            while any(i.in_flight for i in instances) and time.monotonic() < end:
+                self._changed.wait(max(0.01, end - time.monotonic()))
+        if instances:
+            with ThreadPoolExecutor(len(instances)) as pool:
+                list(pool.map(lambda i: i.stop(grace_seconds), instances))
+
+    def _choose_variant(self) -> str:
+        names, weights = list(self.weights), list(self.weights.values())
+        chosen = names[0]
+        if len(names) > 1 and any(weights):
+            chosen = random.choices(names, weights)[0]  # noqa: S311 - routing, no secret
+        return chosen
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

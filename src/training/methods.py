@@ -16,6 +16,9 @@ from training.loop import fit, measure
 from training.runlog import RunLog
 from training.views import answers, one_thread, shuffled, train_batches
 
+QUIETEST = 0.1
+"""Smallest standard deviation that a feature is divided by, as a share of the mean one."""
+
 
 def train_head(
     classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
@@ -29,7 +32,8 @@ def train_head(
     features_NF = answers(classifier.backbone, [*train, *valid], spec, log, "features")
     train_NF, valid_NF = features_NF[: len(train)], features_NF[len(train) :]
     mean_F, std_F = train_NF.mean(0), train_NF.std(0)
-    std_F = std_F.clamp(min=1e-3 * float(std_F.mean()) + 1e-12)
+    # A feature that is all but silent here may speak on new pictures; do not turn it up.
+    std_F = std_F.clamp(min=QUIETEST * float(std_F.mean()) + 1e-12)
     train_NF, valid_NF = (train_NF - mean_F) / std_F, (valid_NF - mean_F) / std_F
     train_N, valid_N = (torch.tensor(data.numbers(part)) for part in (train, valid))
     head = classifier.head.cpu()

@@ -1,0 +1,125 @@
+"""The loop, its measure and its temperature."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from contract.hyperparameters import Hyperparameters
+from contract.model_card import Metrics
+from contract.strict import ContractError
+from training.loop import fit, fit_temperature, measure, set_training
+from training.methods import fold
+from training.runlog import RunLog
+from training.views import chance, shuffled
+
+
+def settings(**changes: float) -> Hyperparameters:
+    return Hyperparameters(epochs=4, **changes)  # type: ignore[arg-type]
+
+
+def one_batch(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    yield torch.eye(2), torch.tensor([0, 1])
+
+
+def test_the_best_epoch_is_kept_though_later_ones_are_made(tmp_path: Path) -> None:
+    model, seen = nn.Linear(2, 2), []
+    losses = iter([3.0, 1.0, 2.0, 1.5])
+
+    def validate() -> Metrics:
+        seen.append(model.weight.detach().clone())
+        return Metrics(accuracy=0.5, loss=next(losses), pictures=2)
+
+    best = fit(model, one_batch, validate, settings(), RunLog(tmp_path, io.StringIO()))
+
+    assert best == 2
+    assert len(seen) == 4
+    assert torch.equal(model.weight, seen[1])
+    assert not torch.equal(model.weight, seen[3])
+
+
+def test_a_diverging_run_says_to_lower_the_learning_rate(tmp_path: Path) -> None:
+    def broken(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        yield torch.full((2, 2), torch.nan), torch.tensor([0, 1])
+
+    def validate() -> Metrics:
+        return Metrics(accuracy=0.5, loss=1.0, pictures=2)
+
+    with pytest.raises(ContractError, match="Lower learning_rate"):
+        fit(nn.Linear(2, 2), broken, validate, settings(), RunLog(tmp_path, io.StringIO()))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_the_told_training_loss_is_a_mean_per_picture(batch_size: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(20, 2), torch.randint(0, 2, (20,))
+    torch.manual_seed(1)
+    model = nn.Linear(2, 2)
+    wanted = nn.functional.cross_entropy(model(inputs), labels).item()
+
+    def batches(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from zip(inputs.split(batch_size), labels.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
+
+    def validate() -> Metrics:
+        return measure(model(inputs), labels)
+
+    log = RunLog(tmp_path, io.StringIO())
+    fit(model, batches, validate, Hyperparameters(epochs=1, learning_rate=1e-12), log)
+
+    import json
+
+    told = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert told["train_loss"] == pytest.approx(wanted, abs=1e-6)
+    assert told["valid_loss"] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_batch_norm_stays_in_eval_mode_while_dropout_works() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
+
+    set_training(model)
+
+    assert not model[0].training
+    assert model[1].training
+
+
+def test_the_temperature_finds_the_factor_that_logits_were_spoilt_by() -> None:
+    torch.manual_seed(0)
+    honest = 2 * torch.randn(4000, 5)
+    labels = torch.distributions.Categorical(logits=honest).sample()  # type: ignore[no-untyped-call]
+
+    found = fit_temperature(3 * honest, labels)
+
+    assert found == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_faultless_validation_set_does_not_make_the_model_certain() -> None:
+    logits = 10 * torch.eye(4)
+
+    temperature = fit_temperature(logits, torch.arange(4))
+
+    assert (logits / temperature).softmax(1).max() < 0.99
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_folded_head_answers_raw_features_as_it_did_standardised_ones(hidden: bool) -> None:
+    torch.manual_seed(0)
+    head = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)) if hidden else nn.Linear(6, 3)
+    features = 5 + 3 * torch.randn(50, 6)
+    mean, std = features.mean(0), features.std(0)
+    wanted = head((features - mean) / std)
+
+    fold(head, mean, std)
+
+    assert torch.allclose(head(features), wanted, atol=1e-4)
+
+
+def test_chance_depends_on_seed_epoch_and_sample_alone() -> None:
+    draws = {(s, e, i): chance(s, e, i).random() for s in (0, 1) for e in (1, 2) for i in (0, 1)}
+
+    assert len(set(draws.values())) == 8
+    assert chance(1, 2, 1).random() == draws[1, 2, 1]
+    assert sorted(shuffled(9, 7, 1)) == list(range(9))
+    assert shuffled(9, 7, 1) != shuffled(9, 7, 2)

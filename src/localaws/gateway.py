@@ -22,6 +22,7 @@ from localaws.web import HttpRequest
 log = logging.getLogger("localaws.calls")
 ANONYMOUS = Principal(arn="anonymous", secret_access_key="")
 Authorise = Callable[[Call, Principal], None]
+Review = Callable[[Call, Principal, Reply], None]
 _FUNCTION_URL = re.compile(r"/lambda-url/([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?(/.*)?")
 
 
@@ -32,6 +33,7 @@ class Gateway:
         self.handlers: dict[Operation, Handler] = {}
         self.observers: dict[Operation, list[Observer]] = {}
         self.authorise: Authorise = lambda _call, _principal: None
+        self.review: Review = lambda _call, _principal, _reply: None
         self.metadata: Callable[[HttpRequest], Reply] = lambda _: Reply(status=404)
         self._records = records
         self._identities = identities
@@ -106,8 +108,7 @@ class Gateway:
     def _dispatch(self, call: Call, request: HttpRequest, principal: Principal) -> Reply:
         if principal.direct:
             return self._ask_records(call, request)
-        if not principal.admin:
-            self.authorise(call, principal)
+        self.authorise(call, principal)
         operation = (call.service, call.operation)
         handler = self.handlers.get(operation)
         try:
@@ -121,6 +122,7 @@ class Gateway:
             log.exception("%s:%s failed", *operation)
             message = f"localaws failed at {call.service}:{call.operation}: {error!r}"
             raise AwsError("InternalFailure", message, 501) from error
+        self.review(call, principal, reply)
         return reply
 
     def _ask_records(self, call: Call, request: HttpRequest) -> Reply:

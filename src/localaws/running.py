@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from localaws.core import Credentials, Part
+from localaws.gaps.identity import IdentityGap
+from localaws.gaps.permissions import FunctionPermissions
+from localaws.gaps.s3 import BucketPolicies
 from localaws.gateway import Gateway
+from localaws.iam.authority import Authority
 from localaws.iam.identity import Identities
 from localaws.metadata import Metadata
 from localaws.records import ACCOUNT_ID, Records
@@ -44,6 +48,9 @@ class RunningAws:
             self.role_credentials, self._describe_instance, self._status, region
         )
         self.gateway.metadata = self._metadata.answer
+        self.authority = Authority(region)
+        self.gateway.authorise = self.authority.check
+        self.gateway.review = self.authority.review
         self._clients: dict[tuple[str, str], Any] = {}
         self._client_lock = threading.Lock()
         self._parts: list[Part] = []
@@ -53,11 +60,19 @@ class RunningAws:
     def start(self) -> None:
         """Answer requests from now on."""
         self._server.start()
+        self._fill_gaps()
         for module_name, class_name in PARTS:
             part = self._load(module_name, class_name)
             if part is not None:
                 self._parts.append(part)
                 self.gateway.add(part.handlers.items(), part.observers.items())
+
+    def _fill_gaps(self) -> None:
+        buckets, permissions = BucketPolicies(self), FunctionPermissions(self)
+        self.authority.resource_policies = {"s3": buckets.of_arn, "lambda": permissions.of_arn}
+        self.authority.function_url_auth_type = permissions.function_url_auth_type
+        for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
+            self.gateway.add(gap.handlers.items(), gap.observers.items())
 
     def stop(self) -> None:
         """End every part, then stop answering."""

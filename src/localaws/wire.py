@@ -112,6 +112,18 @@ def result(call: Call, members: Mapping[str, Any]) -> Reply:
     )
 
 
+def read_result(call: Call, reply: Reply) -> dict[str, Any]:
+    """Read a reply, as boto3 would."""
+    from botocore.parsers import create_parser
+
+    protocol = protocol_of(call.service, call.headers)
+    response = {"status_code": reply.status, "headers": reply.headers, "body": reply.body}
+    shape = _model(call.service).operation_model(call.operation).output_shape
+    parsed: dict[str, Any] = create_parser(protocol).parse(response, shape)
+    parsed.pop("ResponseMetadata", None)
+    return parsed
+
+
 def error(service: str, request: HttpRequest, problem: AwsError, request_id: str) -> Reply:
     """Write an error in the protocol of the service."""
     try:

@@ -4,7 +4,7 @@ import secrets
 import string
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from localaws.core import AwsError, Credentials
 from localaws.records import ACCOUNT_ID
@@ -23,6 +23,9 @@ class Principal:
     """arn:aws:iam::ACCOUNT:user/NAME, or arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION."""
 
     secret_access_key: str
+    active: bool = True
+    """A user's key can be switched off."""
+
     admin: bool = False
     """May do everything, unasked."""
 
@@ -64,6 +67,13 @@ class Identities:
         with self._lock:
             self._principals.pop(access_key_id, None)
 
+    def enable(self, access_key_id: str, *, enabled: bool) -> None:
+        """Switch a key on or off."""
+        with self._lock:
+            principal = self._principals.get(access_key_id)
+            if principal is not None:
+                self._principals[access_key_id] = replace(principal, active=enabled)
+
     def add_admin(self, *, direct: bool = False) -> Credentials:
         """New keys that may do everything."""
         access_key_id, secret = new_key("AKIA")
@@ -74,7 +84,11 @@ class Identities:
         return Credentials(access_key_id=access_key_id, secret_access_key=secret, session_token="")
 
     def add_session(
-        self, role_name: str, session_name: str, seconds: int = SESSION_SECONDS
+        self,
+        role_name: str,
+        session_name: str,
+        seconds: int = SESSION_SECONDS,
+        session_policy: str | None = None,
     ) -> Credentials:
         """New temporary keys of an assumed role."""
         access_key_id, secret = new_key("ASIA")
@@ -85,6 +99,7 @@ class Identities:
             Principal(
                 arn=arn,
                 secret_access_key=secret,
+                session_policy=session_policy,
                 session_token=token,
                 expires=time.time() + seconds,
             ),
@@ -101,7 +116,7 @@ class Identities:
         """
         with self._lock:
             principal = self._principals.get(access_key_id)
-        if principal is None:
+        if principal is None or not principal.active:
             message = "The security token included in the request is invalid."
             raise AwsError("InvalidClientTokenId", message, 403)
         if principal.session_token and principal.session_token != session_token:

@@ -1,0 +1,40 @@
+"""What needs depend on besides a call: tags and launch templates, as moto's EC2 keeps them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from localaws.records import ACCOUNT_ID
+
+
+class Ec2Records:
+    """Reads EC2's records."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    @property
+    def _backend(self) -> Any:
+        from moto.ec2.models import ec2_backends
+
+        return ec2_backends[ACCOUNT_ID][self.region]
+
+    def tags(self, service: str, resource: str) -> Mapping[str, str]:
+        """See needs.Known: only EC2's tags are known."""
+        return dict(self._backend.tags.get(resource, {})) if service == "ec2" else {}
+
+    def launch_template(self, specification: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See needs.Known."""
+        backend = self._backend
+        wanted = specification.get("LaunchTemplateId")
+        if not wanted:
+            names = backend.launch_template_name_to_ids
+            wanted = names.get(specification.get("LaunchTemplateName"))
+        template = backend.launch_templates.get(wanted)
+        if template is None:
+            return {}
+        version = str(specification.get("Version") or "$Default")
+        try:
+            data: Mapping[str, Any] = template.get_version(version).data
+        except (IndexError, ValueError):
+            return {}
+        return data

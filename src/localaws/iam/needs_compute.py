@@ -1,0 +1,189 @@
+"""What calls of EC2, Systems Manager and Lambda need."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from localaws.core import Call
+from localaws.iam.matching import as_list
+from localaws.iam.needs import Known, Need, Needs, Values, action_of, arn, request_tags, tag_context
+
+# Parameters that name EC2 resources, and the type of resource in their ARN.
+_EC2_IDS = {
+    "AllocationId": "elastic-ip",
+    "GroupId": "security-group",
+    "GroupIds": "security-group",
+    "InstanceId": "instance",
+    "InstanceIds": "instance",
+    "InternetGatewayId": "internet-gateway",
+    "LaunchTemplateId": "launch-template",
+    "NetworkInterfaceId": "network-interface",
+    "RouteTableId": "route-table",
+    "SecurityGroupRuleIds": "security-group-rule",
+    "SnapshotId": "snapshot",
+    "SubnetId": "subnet",
+    "VolumeId": "volume",
+    "VpcEndpointIds": "vpc-endpoint",
+    "VpcId": "vpc",
+}
+_EC2_TYPES = {
+    "ami": "image",
+    "eni": "network-interface",
+    "i": "instance",
+    "lt": "launch-template",
+    "rtb": "route-table",
+    "sg": "security-group",
+    "sgr": "security-group-rule",
+    "snap": "snapshot",
+    "subnet": "subnet",
+    "vol": "volume",
+    "vpc": "vpc",
+    "vpce": "vpc-endpoint",
+}
+
+
+def _ec2(call: Call, known: Known) -> list[Need]:
+    params, action = call.params, action_of(call)
+    if call.operation.startswith(("Describe", "Get", "Search")):
+        return [Need(action=action)]
+    if call.operation == "RunInstances":
+        return _run_instances(params, known)
+    if call.operation in ("CreateTags", "DeleteTags"):
+        ids = as_list(params.get("Resources"))
+        given = request_tags(params.get("Tags"))
+        return [_ec2_need(action, _type_of(one), one, known, given) for one in ids]
+    context = _specified_tags(params)
+    found = [
+        _ec2_need(action, kind, one, known, context)
+        for member, kind in _EC2_IDS.items()
+        for one in as_list(params.get(member))
+    ]
+    return found or [Need(action=action, context=context)]
+
+
+def _type_of(resource_id: str) -> str:
+    return _EC2_TYPES.get(resource_id.split("-", maxsplit=1)[0], "*")
+
+
+def _ec2_need(action: str, kind: str, one: str, known: Known, context: Values) -> Need:
+    tags = known.tags("ec2", one)
+    return Need(
+        action=action,
+        resource=arn("ec2", known.region, f"{kind}/{one}"),
+        context={
+            **context,
+            **tag_context("ec2:resourcetag/", tags),
+            **tag_context("aws:resourcetag/", tags),
+            "ec2:region": [known.region],
+        },
+    )
+
+
+def _specified_tags(params: Mapping[str, Any]) -> Values:
+    tags = [
+        tag for one in as_list(params.get("TagSpecifications")) for tag in as_list(one.get("Tags"))
+    ]
+    return request_tags(tags or params.get("Tags"))
+
+
+def _run_instances(params: Mapping[str, Any], known: Known) -> list[Need]:
+    """Each resource that takes part is asked for by itself."""
+    action = "ec2:RunInstances"
+    template = params.get("LaunchTemplate") or {}
+    merged = {**known.launch_template(template), **params}
+    common: Values = {"ec2:region": [known.region]}
+    if merged.get("InstanceType"):
+        common["ec2:instancetype"] = [merged["InstanceType"]]
+    market = (merged.get("InstanceMarketOptions") or {}).get("MarketType")
+    common["ec2:instancemarkettype"] = [market or "on-demand"]
+    tokens = (merged.get("MetadataOptions") or {}).get("HttpTokens")
+    if tokens:
+        common["ec2:metadatahttptokens"] = [tokens]
+    template_id = template.get("LaunchTemplateId")
+    if template_id:
+        common["ec2:launchtemplate"] = [arn("ec2", known.region, f"launch-template/{template_id}")]
+    tags = _specified_tags(merged)
+    new = [
+        Need(action=action, resource=arn("ec2", known.region, f"{kind}/*"), context=common | tags)
+        for kind in ("instance", "network-interface", "volume")
+    ]
+    interfaces = as_list(merged.get("NetworkInterfaces"))
+    groups = as_list(merged.get("SecurityGroupIds"))
+    groups += [group for one in interfaces for group in as_list(one.get("Groups"))]
+    subnets = [merged.get("SubnetId"), *(one.get("SubnetId") for one in interfaces)]
+    ids = [merged.get("ImageId"), template_id, *groups, *subnets]
+    used = [_ec2_need(action, _type_of(one), one, known, common) for one in ids if one]
+    images = [
+        Need(action=n.action, resource=f"arn:aws:ec2:{known.region}::image/{merged['ImageId']}")
+        if ":image/" in n.resource
+        else n
+        for n in used
+    ]
+    tagging = [
+        Need(
+            action="ec2:CreateTags",
+            resource=arn("ec2", known.region, f"{one.get('ResourceType', 'instance')}/*"),
+            context={**request_tags(one.get("Tags")), "ec2:createaction": ["RunInstances"]},
+        )
+        for one in as_list(merged.get("TagSpecifications"))
+    ]
+    return [*new, *images, *tagging]
+
+
+def _ssm(call: Call, known: Known) -> list[Need]:
+    params, action = call.params, action_of(call)
+    if call.operation == "SendCommand":
+        document = str(params.get("DocumentName", ""))
+        owner = "" if document.startswith("AWS-") else arn("ssm", "", "").split(":")[4]
+        document_arn = f"arn:aws:ssm:{known.region}:{owner}:document/{document}"
+        instances = as_list(params.get("InstanceIds")) or ["*"]
+        return [
+            Need(action=action, resource=document_arn),
+            *(_tagged_instance(action, one, known) for one in instances),
+        ]
+    if call.operation == "UpdateInstanceInformation":
+        return [_tagged_instance(action, str(params.get("InstanceId")), known)]
+    names = as_list(params.get("Names")) + as_list(params.get("Name") or params.get("Path"))
+    if "Parameter" in call.operation and names and not call.operation.startswith("Describe"):
+        return [
+            Need(action=action, resource=arn("ssm", known.region, f"parameter/{n.lstrip('/')}"))
+            for n in (str(name).removesuffix("/") for name in names)
+        ]
+    return [Need(action=action)]
+
+
+def _tagged_instance(action: str, instance_id: str, known: Known) -> Need:
+    tags = known.tags("ec2", instance_id)
+    context = tag_context("ssm:resourcetag/", tags) | tag_context("aws:resourcetag/", tags)
+    resource = arn("ec2", known.region, f"instance/{instance_id}")
+    return Need(action=action, resource=resource, context=context)
+
+
+def _lambda(call: Call, known: Known) -> list[Need]:
+    params = call.params
+    name = params.get("FunctionName")
+    action = {"Invoke": "lambda:InvokeFunction"}.get(call.operation, action_of(call))
+    context = request_tags(params.get("Tags"))
+    if name is None:
+        resource = str(params.get("Resource") or "*")
+        return [Need(action=action, resource=resource, context=context)]
+    if str(name).startswith("arn:"):
+        resource = str(name)
+    else:
+        resource = arn("lambda", known.region, f"function:{str(name).rpartition(':function:')[2]}")
+    qualifier = params.get("Qualifier")
+    if qualifier and not resource.endswith(f":{qualifier}"):
+        resource += f":{qualifier}"
+    context["lambda:functionarn"] = [resource]
+    if call.operation == "InvokeFunctionUrl":
+        return [
+            Need(action=action, resource=resource, context=context),
+            Need(
+                action="lambda:InvokeFunction",
+                resource=resource,
+                context=context | {"lambda:invokedviafunctionurl": ["true"]},
+            ),
+        ]
+    return [Need(action=action, resource=resource, context=context)]
+
+
+NEEDS: Mapping[str, Needs] = {"ec2": _ec2, "lambda": _lambda, "ssm": _ssm}

@@ -1,0 +1,211 @@
+"""What calls of SageMaker, CloudWatch, IAM and other services need."""
+
+from collections.abc import Mapping
+
+from localaws.core import Call
+from localaws.iam.matching import as_list
+from localaws.iam.needs import Known, Need, Needs, Values, action_of, arn, request_tags, tag_context
+from localaws.records import ACCOUNT_ID
+
+_SAGEMAKER_NAMES = {
+    "EndpointConfigName": "endpoint-config",
+    "EndpointName": "endpoint",
+    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
+    "InferenceComponentName": "inference-component",
+    "ModelName": "model",
+    "NotebookInstanceLifecycleConfigName": "notebook-instance-lifecycle-config",
+    "NotebookInstanceName": "notebook-instance",
+    "ProcessingJobName": "processing-job",
+    "TrainingJobName": "training-job",
+    "TransformJobName": "transform-job",
+}
+# Operations that name more than they act on.
+_SAGEMAKER_OWN = {
+    "CreateTransformJob": ("TransformJobName",),
+    "DescribeEndpoint": ("EndpointName",),
+}
+
+
+def _sagemaker(call: Call, known: Known) -> list[Need]:
+    params, action = call.params, action_of(call)
+    context: Values = request_tags(params.get("Tags"))
+    types = {
+        variant["InstanceType"]
+        for variant in as_list(params.get("ProductionVariants"))
+        if "InstanceType" in variant
+    } | {one for one in [params.get("InstanceType")] if one}
+    resources = params.get("ResourceConfig") or {}
+    types |= {one for one in [resources.get("InstanceType")] if one}
+    if types:
+        context["sagemaker:instancetypes"] = sorted(types)
+    if params.get("ResourceArn"):
+        return [_tagged("sagemaker", action, params["ResourceArn"], known, context)]
+    wanted = _SAGEMAKER_OWN.get(call.operation, tuple(_SAGEMAKER_NAMES))
+    found = [
+        _tagged(
+            "sagemaker",
+            action,
+            arn("sagemaker", known.region, f"{_SAGEMAKER_NAMES[member]}/{params[member]}"),
+            known,
+            context,
+        )
+        for member in wanted
+        if params.get(member)
+    ]
+    if call.operation.startswith("List") and "HyperParameterTuningJobName" not in params:
+        return [Need(action=action)]
+    return found or [Need(action=action, context=context)]
+
+
+def _tagged(service: str, action: str, resource: str, known: Known, context: Values) -> Need:
+    tags = known.tags(service, resource)
+    return Need(
+        action=action,
+        resource=resource,
+        context=context
+        | tag_context("aws:resourcetag/", tags)
+        | tag_context(f"{service}:resourcetag/", tags),
+    )
+
+
+def _logs(call: Call, known: Known) -> list[Need]:
+    params, action = call.params, action_of(call)
+    context = request_tags(params.get("tags"))
+    if params.get("resourceArn"):
+        return [Need(action=action, resource=params["resourceArn"], context=context)]
+    group = params.get("logGroupName") or str(params.get("logGroupIdentifier") or "")
+    if not group:
+        groups = as_list(params.get("logGroupNames"))
+        return [_log_need(action, one, "", known, context) for one in groups or [""]]
+    if group.startswith("arn:"):
+        group = group.split(":log-group:")[1].split(":")[0]
+    return [_log_need(action, group, params.get("logStreamName") or "", known, context)]
+
+
+def _log_need(action: str, group: str, stream: str, known: Known, context: Values) -> Need:
+    # CloudWatch Logs asks for a group with an empty stream after it.
+    resource = arn("logs", known.region, f"log-group:{group}:log-stream:{stream}")
+    return Need(action=action, resource=resource, context=context)
+
+
+def _cloudwatch(call: Call, known: Known) -> list[Need]:
+    params, action = call.params, action_of(call)
+    if call.operation == "PutMetricData":
+        namespace = str(params.get("Namespace", ""))
+        return [Need(action=action, context={"cloudwatch:namespace": [namespace]})]
+    names = as_list(params.get("AlarmNames") or params.get("AlarmName"))
+    if names:
+        return [
+            Need(action=action, resource=arn("cloudwatch", known.region, f"alarm:{name}"))
+            for name in names
+        ]
+    dashboards = as_list(params.get("DashboardNames") or params.get("DashboardName"))
+    if dashboards:
+        return [
+            Need(action=action, resource=f"arn:aws:cloudwatch::{ACCOUNT_ID}:dashboard/{name}")
+            for name in dashboards
+        ]
+    return [Need(action=action, resource=params.get("ResourceARN") or "*")]
+
+
+_IAM_NAMES = {
+    "GroupName": "group",
+    "InstanceProfileName": "instance-profile",
+    "RoleName": "role",
+    "UserName": "user",
+}
+
+
+def _iam(call: Call, _: Known) -> list[Need]:
+    params, action = call.params, action_of(call)
+    context = request_tags(params.get("Tags"))
+    if params.get("PermissionsBoundary"):
+        context["iam:permissionsboundary"] = [params["PermissionsBoundary"]]
+    if call.operation.startswith(("Attach", "Detach")) and params.get("PolicyArn"):
+        context["iam:policyarn"] = [params["PolicyArn"]]
+    for member, kind in _IAM_NAMES.items():
+        if params.get(member):
+            name = str(params.get("Path") or "/") + str(params[member])
+            resource = f"arn:aws:iam::{ACCOUNT_ID}:{kind}{name}"
+            return [Need(action=action, resource=resource, context=context)]
+    if call.operation == "CreatePolicy":
+        name = str(params.get("Path") or "/") + str(params.get("PolicyName"))
+        resource = f"arn:aws:iam::{ACCOUNT_ID}:policy{name}"
+        return [Need(action=action, resource=resource, context=context)]
+    return [Need(action=action, resource=params.get("PolicyArn") or "*", context=context)]
+
+
+def _sts(call: Call, _: Known) -> list[Need]:
+    # Who am I is never refused; assuming a role is also up to the role's trust policy.
+    if call.operation in ("GetCallerIdentity", "GetSessionToken"):
+        return []
+    resource = call.params.get("RoleArn") or "*"
+    context = request_tags(call.params.get("Tags"))
+    if call.params.get("ExternalId"):
+        context["sts:externalid"] = [call.params["ExternalId"]]
+    context["sts:rolesessionname"] = [str(call.params.get("RoleSessionName", ""))]
+    return [Need(action=action_of(call), resource=resource, context=context)]
+
+
+def _named_by(*members: str, pattern: str) -> Needs:
+    """Calls that name one thing, by its ARN or by a name that `pattern` completes."""
+
+    def needs(call: Call, known: Known) -> list[Need]:
+        context = request_tags(call.params.get("Tags"))
+        for member in members:
+            name = call.params.get(member)
+            if name:
+                text = str(name)
+                resource = (
+                    text
+                    if text.startswith("arn:")
+                    else pattern.format(region=known.region, account=ACCOUNT_ID, name=text)
+                )
+                return [Need(action=action_of(call), resource=resource, context=context)]
+        return [Need(action=action_of(call), context=context)]
+
+    return needs
+
+
+def _budgets(call: Call, _: Known) -> list[Need]:
+    name = call.params.get("BudgetName") or (call.params.get("Budget") or {}).get("BudgetName")
+    reads = call.operation.startswith(("Describe", "List"))
+    action = "budgets:ViewBudget" if reads else "budgets:ModifyBudget"
+    resource = f"arn:aws:budgets::{ACCOUNT_ID}:budget/{name}" if name else "*"
+    return [Need(action=action, resource=resource)]
+
+
+def _application_autoscaling(call: Call, known: Known) -> list[Need]:
+    context = request_tags(call.params.get("Tags"))
+    for member, key in (
+        ("ServiceNamespace", "application-autoscaling:service-namespace"),
+        ("ScalableDimension", "application-autoscaling:scalable-dimension"),
+    ):
+        if call.params.get(member):
+            context[key] = [call.params[member]]
+    if call.operation.startswith("Describe"):
+        return [Need(action=action_of(call))]
+    resource = call.params.get("ResourceARN")
+    resource = resource or arn("application-autoscaling", known.region, "scalable-target/*")
+    return [Need(action=action_of(call), resource=resource, context=context)]
+
+
+_ECR = "arn:aws:ecr:{region}:{account}:repository/{name}"
+_KMS = "arn:aws:kms:{region}:{account}:key/{name}"
+_SNS = "arn:aws:sns:{region}:{account}:{name}"
+_SQS = "arn:aws:sqs:{region}:{account}:{name}"
+
+NEEDS: Mapping[str, Needs] = {
+    "application-autoscaling": _application_autoscaling,
+    "budgets": _budgets,
+    "cloudwatch": _cloudwatch,
+    "ecr": _named_by("repositoryName", pattern=_ECR),
+    "iam": _iam,
+    "kms": _named_by("KeyId", pattern=_KMS),
+    "logs": _logs,
+    "sagemaker": _sagemaker,
+    "sagemaker-runtime": _sagemaker,
+    "sns": _named_by("TopicArn", "TargetArn", "ResourceArn", "Name", pattern=_SNS),
+    "sqs": _named_by("QueueName", pattern=_SQS),
+    "sts": _sts,
+}

@@ -11,15 +11,17 @@ import sys
 import time
 import urllib.request
 from calendar import timegm
+from pathlib import Path
 
 JUPYTER = "https://localhost:8443/api"
 
 
 def ask(path, jupyter=JUPYTER):
     """A list from Jupyter; a server that does not answer has nothing running."""
-    trust_itself = ssl._create_unverified_context()  # noqa: S323 - its own certificate, on loopback
+    itself = ssl._create_unverified_context()  # noqa: S323 - its own certificate, on loopback
+    url = f"{jupyter}/{path}"
     try:
-        with urllib.request.urlopen(f"{jupyter}/{path}", timeout=10, context=trust_itself) as reply:
+        with urllib.request.urlopen(url, timeout=10, context=itself) as reply:  # noqa: S310
             return json.load(reply)
     except (OSError, ValueError):
         return []
@@ -38,15 +40,16 @@ def last_use(kernels, terminals, started, now):
 
 
 def main():
+    """Look once."""
     limit_seconds = 60 * int(sys.argv[1])
     now = time.time()
-    with open("/proc/uptime") as file:
-        started = now - float(file.read().split()[0])
+    started = now - float(Path("/proc/uptime").read_text().split()[0])
     idle_seconds = now - last_use(ask("kernels"), ask("terminals"), started, now)
-    print(f"idle for {idle_seconds / 60:.0f} of {limit_seconds / 60:.0f} minutes")
+    sys.stdout.write(f"idle for {idle_seconds / 60:.0f} of {limit_seconds / 60:.0f} minutes\n")
     if idle_seconds >= limit_seconds:
-        with open("/opt/ml/metadata/resource-metadata.json") as file:
-            name = json.load(file)["ResourceName"]
+        name = json.loads(Path("/opt/ml/metadata/resource-metadata.json").read_text())[
+            "ResourceName"
+        ]
         stop = ["aws", "sagemaker", "stop-notebook-instance", "--notebook-instance-name", name]
         subprocess.run(stop, check=True)
 

@@ -1,0 +1,98 @@
+"""Bad values are refused with the sentence written for them."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.infra import expectations, stages
+from tests.infra.conftest import INFRA, Folder, Workshop
+
+BAD_VALUES = expectations.read(Path(__file__).with_name("bad_values.yaml"))
+ARCHIVE = {"bucket_name": "kennel", "key": "archive", "sha256": stages.SHA256}
+NEEDED: dict[str, dict[str, Any]] = {
+    "ec2_training": {"bucket_name": "kennel", "name": "kennel"},
+    "endpoint": {"model": ARCHIVE, "name": "kennel"},
+    "iam": {"description": "A role.", "name": "kennel", "service": "lambda.amazonaws.com"},
+    "lambda": {"archive": ARCHIVE, "endpoint": {"arn": "arn", "name": "kennel"}, "name": "kennel"},
+    "monitoring": {"name": "kennel"},
+    "network": {"name": "kennel"},
+    "notebook": {
+        "bucket_name": "kennel",
+        "job_prefix": "kennel",
+        "name": "kennel",
+        "training_job_role_arn": "arn",
+    },
+    "storage": {"name": "kennel"},
+}
+
+
+@pytest.fixture(scope="module")
+def complaints(workshop: Workshop) -> dict[str, Counter[str]]:
+    """What Terraform said to each call of a module: all of them share one plan."""
+    calls = {
+        f"bad_{number:02}": {
+            "source": f"./modules/{row['module']}",
+            **NEEDED[row["module"]],
+            **row["bad"],
+        }
+        for number, row in enumerate(BAD_VALUES["modules"])
+    }
+    files = {
+        f"{name}.tf.json": json.dumps({"module": {name: call}}) for name, call in calls.items()
+    }
+    found = workshop.folder("bad_values", files).complaints({})
+    said: dict[str, Counter[str]] = {name: Counter() for name in calls}
+    for diagnostic in found:
+        said[diagnostic["range"]["filename"].removesuffix(".tf.json")][_sentence(diagnostic)] += 1
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "row"),
+    enumerate(BAD_VALUES["modules"]),
+    ids=[f"{row['module']}-{json.dumps(row['bad'])}" for row in BAD_VALUES["modules"]],
+)
+def test_a_bad_value_of_a_module_is_refused_in_its_own_words(
+    complaints: dict[str, Counter[str]], number: int, row: dict[str, Any]
+) -> None:
+    assert dict(complaints[f"bad_{number:02}"]) == {row["says"]: 1}
+
+
+@pytest.mark.slow
+def test_bad_values_of_the_root_are_refused_in_their_own_words(root: Folder) -> None:
+    values = stages.settings("local")
+    for row in BAD_VALUES["root"]:
+        values.update(row["bad"])
+
+    found = root.complaints(values)
+
+    assert {_sentence(diagnostic) for diagnostic in found} == {
+        row["says"] for row in BAD_VALUES["root"]
+    }
+
+
+@pytest.mark.slow
+def test_another_region_than_the_settings_say_is_refused_before_anything_is_planned(
+    root: Folder,
+) -> None:
+    found = root.complaints({**stages.settings("local"), "region": "eu-central-1"})
+
+    assert [diagnostic["detail"] for diagnostic in found] == [
+        "The environment's region is us-east-1, the settings of stage 'local' say eu-central-1. "
+        "Set AWS_REGION=eu-central-1, or change region in config/local.tfvars.json."
+    ]
+
+
+def test_every_validation_of_the_modules_has_a_bad_value() -> None:
+    written = sum(file.read_text().count("validation {") for file in INFRA.rglob("variables.tf"))
+    sentences = {row["says"] for part in BAD_VALUES.values() for row in part}
+    # `name` is checked alike by the root and by storage.
+    assert written == len(sentences) + 1
+
+
+def _sentence(diagnostic: dict[str, Any]) -> str:
+    detail: str = diagnostic["detail"]
+    return detail.partition("\n\n")[0]

@@ -1,0 +1,56 @@
+"""The root module, planned for stages and variants."""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.infra import expectations, stages
+from tests.infra.conftest import INFRA, Folder
+
+from contract.settings import settings_keys
+from contract.stack import Stack
+
+FILES = sorted(stages.STAGES.glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_stage_plans_what_its_file_lists(root: Folder, file: Path) -> None:
+    wanted = expectations.read(file)
+
+    plan = root.plan(stages.variables(wanted))
+
+    assert expectations.differences(plan, wanted) == []
+
+
+def test_the_variables_are_the_settings_and_what_the_pipeline_adds() -> None:
+    text = (INFRA / "variables.tf").read_text()
+
+    declared = set(re.findall(r'^variable "(\w+)"', text, re.MULTILINE))
+
+    assert declared == settings_keys() | {"release", "live_instances"}
+
+
+@pytest.mark.slow
+def test_the_output_is_the_stack_that_programs_read(root: Folder) -> None:
+    plan = root.plan(stages.variables({"settings": "local", "released": True}))
+
+    stack = expectations.known_output(plan, "stack")
+
+    assert set(plan.output_changes) == {"stack"}
+    assert _keys(stack, Stack) == []
+
+
+def _keys(found: Mapping[str, Any], kind: Any) -> list[str]:
+    """Keys that a plan knows and the dataclass does not have, and the other way round."""
+    fields = typing.get_type_hints(kind)
+    wrong = [f"{kind.__name__} has no field {key}" for key in found if key not in fields]
+    for name, hint in fields.items():
+        parts = [p for p in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(p)]
+        if parts:
+            wrong += _keys(found[name], parts[0])
+    return wrong

@@ -20,6 +20,7 @@ from contract.messages import MAX_PICTURE_PIXELS, RequestError
 from contract.model_card import InputSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -136,6 +137,10 @@ def _opened(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
+        if data.startswith(_BEGINNINGS):
+            raise RequestError(
+                "bad_request", "The picture's header is damaged or cut short. Send it whole."
+            ) from None
         raise RequestError(
             "unsupported_media_type",
             f"The {len(data):,} bytes are not a JPEG, PNG or WEBP picture.",

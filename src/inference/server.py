@@ -170,5 +170,7 @@ def _become_worker(options: Options, listener: socket.socket, parent: socket.soc
 
 def _end_with(parent: socket.socket) -> None:
     """End this worker as soon as its parent is gone, however that happened."""
-    parent.recv(1)
-    os._exit(1)
+    try:
+        parent.recv(1)  # it never sends anything: this returns, or fails, when it is gone
+    finally:
+        os._exit(1)

@@ -38,6 +38,8 @@ class Server:
     port: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
     """Its JSON log lines so far."""
+    ended: bool = False
+    """Whether its log is complete."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def send(
@@ -68,7 +70,8 @@ class Server:
             return [line for line in self.log if line["event"] == event]
 
         with self.changed:
-            assert self.changed.wait_for(lambda: len(found()) >= count, WAIT_SECONDS), self.log
+            self.changed.wait_for(lambda: self.ended or len(found()) >= count, WAIT_SECONDS)
+            assert len(found()) >= count, self.log
             return found()[count - 1]
 
     def follow(self) -> None:
@@ -78,6 +81,9 @@ class Server:
             with self.changed:
                 self.log.append(json.loads(text))
                 self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
 
 
 @contextmanager

@@ -31,6 +31,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("SM_MODEL_DIR", "SM_HPS", "SM_HOSTS", "SM_CHANNEL_TRAINING", "SM_CHANNEL_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
     threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # tests run side by side already
     yield
     torch.set_num_threads(threads)
 

@@ -100,18 +100,19 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def profiles(local_aws: Any) -> None:
+def aws_with_roles(local_aws: Any) -> Any:
     iam = local_aws.client("iam")
     for name, policy in {"box": AGENT, "mute": AGENT.replace("ssm:Update", "ssm:Forget")}.items():
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
         iam.put_role_policy(RoleName=name, PolicyName="agent", PolicyDocument=policy)
         iam.create_instance_profile(InstanceProfileName=name)
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    return local_aws
 
 
 @pytest.fixture
-def fleet(local_aws: Any, profiles: None) -> Iterator[Fleet]:
-    fleet = Fleet(local_aws)
+def fleet(aws_with_roles: Any) -> Iterator[Fleet]:
+    fleet = Fleet(aws_with_roles)
     yield fleet
     if fleet.ids:
         fleet.ec2.terminate_instances(InstanceIds=fleet.ids)

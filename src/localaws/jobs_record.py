@@ -1,0 +1,142 @@
+"""What is known of one training job, and how SageMaker tells it."""
+
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ENDED = ("Completed", "Failed", "Stopped")
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Stopping": "Stopping the training job",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds",
+    "Stopped": "Training job stopped",
+}
+_ECHOED = (
+    "AlgorithmSpecification", "CheckpointConfig", "DebugHookConfig",
+    "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "EnableNetworkIsolation",
+    "Environment", "ExperimentConfig", "HyperParameters", "InputDataConfig", "OutputDataConfig",
+    "ProfilerConfig", "ResourceConfig", "RetryStrategy", "RoleArn", "StoppingCondition",
+    "TrainingJobName", "VpcConfig",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Transition:
+    status: str
+    started: float
+    message: str
+    ended: float | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Job:
+    """One training job."""
+
+    arn: str
+    params: Mapping[str, Any]
+    """As CreateTrainingJob was given them."""
+    tuning_job_arn: str | None = None
+    status: str = "InProgress"
+    failure_reason: str | None = None
+    model_uri: str | None = None
+    created: float = field(default_factory=time.time)
+    changed: float = field(default_factory=time.time)
+    training_started: float | None = None
+    training_ended: float | None = None
+    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Last value and its time, by name."""
+    stop_asked: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    _transitions: list[_Transition] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Of the job."""
+        return str(self.params["TrainingJobName"])
+
+    def enter(self, secondary: str, message: str | None = None) -> None:
+        """Go to the next secondary status."""
+        now = time.time()
+        with self._lock:
+            self.changed = now
+            if self._transitions:
+                self._transitions[-1].ended = now
+            text = message or _MESSAGES[secondary]
+            self._transitions.append(_Transition(secondary, now, text))
+            if secondary == "Training" and self.training_started is None:
+                self.training_started = now
+            if secondary == "Stopping":
+                self.status = "Stopping"
+
+    def end(self, status: str, secondary: str, reason: str | None = None) -> None:
+        """Come to the end."""
+        self.enter(secondary, reason and f"{_MESSAGES['Failed']}: {reason}"[:1024])
+        with self._lock:
+            self.training_ended = time.time()
+            self._transitions[-1].ended = self.training_ended
+            self.failure_reason = reason[:1024] if reason else None
+            self.status = status
+        self.ended.set()
+
+    def summary(self) -> dict[str, Any]:
+        """What ListTrainingJobs says."""
+        about = {
+            "TrainingJobName": self.name,
+            "TrainingJobArn": self.arn,
+            "TrainingJobStatus": self.status,
+            "SecondaryStatus": self._secondary(),
+            "CreationTime": self.created,
+            "LastModifiedTime": self.changed,
+            "TrainingEndTime": self.training_ended,
+        }
+        return {name: value for name, value in about.items() if value is not None}
+
+    def description(self) -> dict[str, Any]:
+        """What DescribeTrainingJob says."""
+        with self._lock:
+            transitions = [
+                {
+                    "Status": item.status,
+                    "StartTime": item.started,
+                    "StatusMessage": item.message,
+                    **({"EndTime": item.ended} if item.ended else {}),
+                }
+                for item in self._transitions
+            ]
+            metrics = [
+                {"MetricName": name, "Value": value, "Timestamp": when}
+                for name, (value, when) in self.metrics.items()
+            ]
+        seconds = None
+        if self.training_started and self.training_ended:
+            seconds = math.ceil(self.training_ended - self.training_started)
+        about = {
+            **{name: self.params[name] for name in _ECHOED if name in self.params},
+            **self.summary(),
+            "BillableTimeInSeconds": seconds,
+            "FailureReason": self.failure_reason,
+            "FinalMetricDataList": metrics or None,
+            "ModelArtifacts": {"S3ModelArtifacts": self.model_uri} if self.model_uri else None,
+            "SecondaryStatusTransitions": transitions,
+            "TrainingStartTime": self.training_started,
+            "TrainingTimeInSeconds": seconds,
+            "TuningJobArn": self.tuning_job_arn,
+        }
+        return {name: value for name, value in about.items() if value is not None}
+
+    def measure(self, name: str, value: float) -> None:
+        """Take the newest value of a metric."""
+        with self._lock:
+            self.metrics[name] = (value, time.time())
+
+    def _secondary(self) -> str:
+        return self._transitions[-1].status if self._transitions else "Starting"

@@ -90,7 +90,8 @@ def _sources(root: Path, room: str, prefix: str) -> list[Entry]:
     names = [
         name
         for name in found
-        if name.parts[0] != "entry" and not any(p.startswith((".", "__pycache")) for p in name.parts)
+        if name.parts[0] != "entry"
+        and not any(part.startswith((".", "__pycache")) for part in name.parts)
     ]
     require(bool(names), f"{folder} has no Python files; run this at the top of a checkout.")
     return [Entry(f"{prefix}{room}/{name.as_posix()}", found[name]) for name in names]

@@ -79,7 +79,7 @@ finish() {
 # The first Python that fits the locks: the machine image's own, or the system's.
 find_python() {
   local name
-  for name in /opt/pytorch/bin/python python3.13 python3.12 python3.11 python3; do
+  for name in /opt/pytorch/bin/python python3 python3.13 python3.12 python3.11; do
     if "$name" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
       2>/dev/null; then
       echo "$name"

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from contract.model_card import ModelCard, file_sha256, read_card
 from contract.release import Artifact
 from contract.strict import ContractError, require
 from pipeline.aws import Client
+from pipeline.cli import say
 from pipeline.objects import is_there, put_once
 from pipeline.package import package_training
 from pipeline.upload import read_dataset, upload_archive, upload_dataset
@@ -103,19 +104,40 @@ def _upload_weights(weights: str, s3: Client, bucket: str, tell: Callable[[str],
     return f"s3://{bucket}/{key}"
 
 
-def shown(line: str) -> str:
-    """A line of a training log as a person reads it: events become sentences."""
+def shown(line: str) -> str | None:
+    """A line of a training log as a person reads it.
+
+    Returns:
+        Events as sentences, other lines as they are; `None` for what is said elsewhere.
+    """
     try:
         event = json.loads(line)
     except json.JSONDecodeError:
         return line
-    if not isinstance(event, dict) or event.get("event") != "epoch":
-        return line
-    return (
-        f"epoch {event['epoch']}/{event['epochs']}: "
-        f"training loss {event['train_loss']:.4f}, validation loss {event['valid_loss']:.4f}, "
-        f"accuracy {event['valid_accuracy']:.1%}, {event['seconds']:.1f} s"
-    )
+    match event:
+        case {"event": "epoch"}:
+            return (
+                f"epoch {event['epoch']}/{event['epochs']}: training loss "
+                f"{event['train_loss']:.4f}, validation loss {event['valid_loss']:.4f}, "
+                f"accuracy {event['valid_accuracy']:.1%}, {event['seconds']:.1f} s"
+            )
+        case {"event": "progress"}:
+            return f"{event['doing']}: {event['done']} of {event['total']} pictures"
+        case {"event": "data"}:
+            counts = ", ".join(f"{count} {split}" for split, count in event["pictures"].items())
+            return f"{event['classes']} classes; pictures: {counts}"
+        case {"event": "left_out"}:
+            return f"left out {event['file']}: {event['reason']}"
+        case {"event": _}:
+            return None
+    return line
+
+
+def show(lines: Iterable[str]) -> None:
+    """Write the lines of a training log that a person wants to read."""
+    for line in lines:
+        if (text := shown(line)) is not None:
+            say(f"  {text}")
 
 
 def adopt_model(folder: Path, build: Path) -> ModelCard:

@@ -20,7 +20,7 @@ from contract.strict import require
 from pipeline.aws import Account, Client, error_code, pages
 from pipeline.cli import Failed, find_place, run_verb, say, verb_parser
 from pipeline.instances import machine_state, run_command, running_since, start_machine, switch_off
-from pipeline.runs import Inputs, add_options, adopt_model, as_json, describe, prepare, shown
+from pipeline.runs import Inputs, add_options, adopt_model, as_json, describe, prepare, show
 from pipeline.stacks import stack_of
 
 PAUSE_SECONDS = 2.0
@@ -99,8 +99,7 @@ def follow(account: Account, instance_id: str, run_id: str, follower: Follower) 
     while True:
         status = follower.status()
         lines = follower.new_lines()
-        for line in lines:
-            say(f"  {shown(line)}")
+        show(lines)
         recent = [*recent, *lines][-10:]
         if status["phase"] == "done":
             return

@@ -27,7 +27,7 @@ from pipeline.runs import (
     adopt_model,
     describe,
     prepare,
-    shown,
+    show,
 )
 from pipeline.stacks import stack_of
 
@@ -170,8 +170,7 @@ def follow(sagemaker: Client, job: str, log: JobLog) -> str:
         if found["SecondaryStatus"] != phase:
             phase = found["SecondaryStatus"]
             say(f"Job {job}: {phase}")
-        for line in log.new_lines():
-            say(f"  {shown(line)}")
+        show(log.new_lines())
         if found["TrainingJobStatus"] == "Completed":
             return str(found["ModelArtifacts"]["S3ModelArtifacts"])
         if found["TrainingJobStatus"] in {"Failed", "Stopped"}:

@@ -2,6 +2,8 @@ import base64
 import io
 import json
 import threading
+import urllib.error
+import urllib.request
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -338,3 +340,65 @@ def test_an_unknown_function_is_named(function: Function) -> None:
         function.client.exceptions.ResourceNotFoundException, match="function:no-such-dog"
     ):
         function.client.invoke(FunctionName="no-such-dog")
+
+
+URL_HANDLER = """
+import base64, json
+def handle(event, context):
+    if event["rawPath"] == "/picture":
+        picture = base64.b64encode(b"\\x89PNG").decode()
+        return {"statusCode": 201, "headers": {"content-type": "image/png"}, "body": picture,
+                "isBase64Encoded": True}
+    if event["rawPath"] == "/fail":
+        raise ValueError
+    return event
+"""
+
+
+def fetch(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str, bytes]:
+    request = urllib.request.Request(url, body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, reply.headers["Content-Type"], reply.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read()
+
+
+def test_a_function_url_hands_over_the_request_and_the_answer(function: Function) -> None:
+    client = function.client
+    client.update_function_code(FunctionName=function.name, ZipFile=zipped(URL_HANDLER))
+    client.create_function_url_config(FunctionName=function.name, AuthType="NONE")
+    for action in ("InvokeFunctionUrl", "InvokeFunction"):
+        client.add_permission(
+            FunctionName=function.name,
+            StatementId=action,
+            Action=f"lambda:{action}",
+            Principal="*",
+        )
+    url = client.get_function_url_config(FunctionName=function.name)["FunctionUrl"]
+
+    status, _, body = fetch(f"{url}dogs?top_k=3", b"\xff\xd8", **{"Content-Type": "image/jpeg"})
+    picture = fetch(f"{url}picture")
+    failure = fetch(f"{url}fail")
+
+    event = json.loads(body)
+    assert status == 200
+    assert event["version"] == "2.0"
+    assert event["rawPath"] == "/dogs"
+    assert event["queryStringParameters"] == {"top_k": "3"}
+    assert event["requestContext"]["http"]["method"] == "POST"
+    assert event["isBase64Encoded"] is True
+    assert base64.b64decode(event["body"]) == b"\xff\xd8"
+    assert picture == (201, "image/png", b"\x89PNG")
+    assert failure[0] == 502
+
+
+def test_a_function_url_with_iam_refuses_who_did_not_sign(function: Function) -> None:
+    client = function.client
+    client.create_function_url_config(FunctionName=function.name, AuthType="AWS_IAM")
+    url = client.get_function_url_config(FunctionName=function.name)["FunctionUrl"]
+
+    status, _, _ = fetch(url)
+
+    assert status == 403

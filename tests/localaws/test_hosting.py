@@ -325,14 +325,30 @@ def test_a_model_that_its_role_may_not_read_is_not_served(stage: Stage) -> None:
     stage.remove(name)
 
 
-def test_a_killed_container_is_restarted_and_no_caller_notices(stage: Stage, endpoint: str) -> None:
+def test_a_container_killed_under_load_is_restarted_and_no_caller_notices(
+    stage: Stage, endpoint: str
+) -> None:
     pid = stage.ask(endpoint)["pid"]
+    stop = threading.Event()
+    all_asking = threading.Barrier(5)
 
-    os.kill(pid, signal.SIGKILL)
-    after = stage.ask(endpoint)
+    def keep_asking() -> set[int]:
+        pids = {stage.ask(endpoint)["pid"]}
+        all_asking.wait(30)
+        while not stop.is_set():
+            pids.add(stage.ask(endpoint)["pid"])
+        return pids
 
-    assert after["pid"] != pid
-    assert after["version"] == "v1"
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(keep_asking) for _ in range(4)]
+        all_asking.wait(30)
+        os.kill(pid, signal.SIGKILL)
+        replaced = until(lambda: stage.ask(endpoint)["pid"] != pid)
+        stop.set()
+        seen = [future.result() for future in asking]
+
+    assert replaced
+    assert len(set().union(*seen)) == 2
 
 
 def test_instances_are_added_and_taken_away(stage: Stage, endpoint: str) -> None:

@@ -71,7 +71,9 @@ class Machines:
             entries = list(self._entries.values())
         for entry in entries:
             entry.init.clear()
-        enders = [threading.Thread(target=entry.machine.power_off) for entry in entries]
+        enders = [
+            threading.Thread(target=entry.machine.power_off, args=(1.0,)) for entry in entries
+        ]
         for ender in enders:
             ender.start()
         for ender in enders:
@@ -137,8 +139,9 @@ class Machines:
             return
         instance_id = entry.machine.id
         entry.role_arn = self._role_of(self._describe(instance_id))
+        metadata = self._aws.serve_instance_metadata(instance_id, entry.role_arn)
         environment = {
-            **self._aws.serve_instance_metadata(instance_id, entry.role_arn),
+            **{name: address.rstrip("/") for name, address in metadata.items()},
             "LOCALAWS_INIT_URL": f"{self._web.url}/{entry.token}",
         }
         entry.machine.power_on(environment, self._user_data(instance_id))

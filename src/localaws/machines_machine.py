@@ -9,8 +9,8 @@ from pathlib import Path
 from localaws import processes
 from localaws.machines_boot import Script, read_user_data
 
-STOP_GRACE_SECONDS = 3.0
-"""Between SIGTERM and SIGKILL when a machine is switched off. A real one waits longer."""
+STOP_GRACE_SECONDS = 20.0
+"""Between SIGTERM and SIGKILL when a machine is switched off; a real one waits up to 90."""
 
 
 class MachineOffError(Exception):
@@ -103,14 +103,13 @@ class Machine:
             self.booted.clear()
         threading.Thread(target=self._boot, args=(user_data,), name=self.id, daemon=True).start()
 
-    def power_off(self) -> None:
+    def power_off(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """End every process; files stay."""
         with self._lock:
             self._on = False
             running, self._running = self._running, []
         enders = [
-            threading.Thread(target=process.terminate, args=(STOP_GRACE_SECONDS,))
-            for process in running
+            threading.Thread(target=process.terminate, args=(grace_seconds,)) for process in running
         ]
         for ender in enders:
             ender.start()

@@ -4,6 +4,7 @@ import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -285,10 +286,12 @@ def test_a_virtual_environment_sees_the_packages_of_the_machine(fleet: Fleet) ->
 
     done = fleet.run(
         machine,
-        "python3 -m venv --without-pip --system-site-packages $HOME/venv",
+        "python3 -m venv --system-site-packages $HOME/venv",
         "$HOME/venv/bin/python -c 'import boto3, sys; print(sys.prefix)'",
+        f"$HOME/venv/bin/python -m pip install -q --no-index setuptools=={version('setuptools')}",
     )
 
+    assert done["Status"] == "Success", done
     assert done["StandardOutputContent"].strip() == str(fleet.root(machine) / "home" / "venv")
 
 
@@ -308,3 +311,57 @@ def test_a_new_shutdown_behaviour_keeps_the_security_groups(fleet: Fleet) -> Non
     assert attribute["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
     assert about["Monitoring"]["State"] == "enabled"
     assert [found["GroupId"] for found in about["SecurityGroups"]] == [group]
+
+
+def test_a_machine_that_is_told_to_stop_may_finish_its_work(fleet: Fleet) -> None:
+    machine = fleet.launch(
+        "#!/bin/bash\ntrap 'sleep 1; echo saved > $HOME/saved; exit' TERM\n"
+        "echo up > $HOME/up\nwhile :; do sleep 0.1; done\n"
+    )
+    until(lambda: fleet.read(machine, "home/up"))
+
+    fleet.ec2.stop_instances(InstanceIds=[machine])
+
+    assert fleet.read(machine, "home/saved") == "saved\n"
+
+
+def test_an_instance_finds_its_metadata_with_a_token_only(fleet: Fleet) -> None:
+    machine = fleet.launch()
+
+    done = fleet.run(
+        machine,
+        'at="$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest"',
+        'token=$(curl -sf -X PUT "$at/api/token" -H "X-aws-ec2-metadata-token-ttl-seconds: 60")',
+        'curl -sf -H "X-aws-ec2-metadata-token: $token" "$at/meta-data/instance-id"; echo',
+        'curl -s -o /dev/null -w "%{http_code}" "$at/meta-data/instance-id"',
+    )
+
+    assert done["StandardOutputContent"].split() == [machine, "401"]
+
+
+def test_a_delayed_service_waits_and_can_be_cancelled(fleet: Fleet) -> None:
+    machine = fleet.launch()
+
+    done = fleet.run(
+        machine,
+        "systemd-run --unit=later --on-active=1h shutdown -h now",
+        "systemctl is-active later.timer",
+        "systemctl stop later.timer",
+        "systemctl is-active later.timer",
+    )
+
+    assert done["StandardOutputContent"].split() == ["active", "inactive"]
+
+
+def test_a_unit_that_ends_too_late_is_stopped_and_says_so(fleet: Fleet) -> None:
+    machine = fleet.launch()
+
+    done = fleet.run(
+        machine,
+        "systemd-run --wait --unit=slow -p RuntimeMaxSec=1 "
+        "-p 'ExecStopPost=sh -c \"echo ended by $SERVICE_RESULT\"' sleep 600",
+        "systemctl show slow -p Result",
+        "journalctl -u slow -n 1",
+    )
+
+    assert done["StandardOutputContent"].splitlines() == ["Result=timeout", "ended by timeout"]

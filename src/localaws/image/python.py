@@ -2,14 +2,18 @@
 
 A virtual environment that is made with --system-site-packages sees the packages of the machine's
 Python on AWS. Here that Python may live in a virtual environment itself, which `venv` looks
-through; so the new environment is told where the packages are.
+through; so the new environment is told where the packages are. The old setuptools that Python
+3.11 puts beside pip makes room for the machine's, which locks name.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+
+OLD = ("setuptools*", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
 
 
 def main(arguments: list[str]) -> int:
@@ -20,6 +24,9 @@ def main(arguments: list[str]) -> int:
     folders = [Path(argument) for argument in arguments[2:] if not argument.startswith("-")]
     for folder in folders if code == 0 else []:
         for packages in folder.glob("lib/python3*/site-packages"):
+            for old in OLD:
+                for item in packages.glob(old):
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
             (packages / "machine_image.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return code
 

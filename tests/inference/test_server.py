@@ -68,7 +68,7 @@ def test_a_body_over_the_limit_is_refused(server: Server, declared: bool) -> Non
     connection.request("POST", "/invocations", parts, {"Content-Type": "image/jpeg"})
     reply = connection.getresponse()
 
-    assert (reply.status, b"too_large" in reply.read()) == (413, True)
+    assert (reply.status, b"larger than 6,291,456 bytes" in reply.read()) == (413, True)
     connection.close()
 
 

@@ -106,7 +106,6 @@ class Instance:
     def _start(self) -> processes.Process:
         self.port = _free_port()
         opt_ml = self._root / "opt" / "ml"
-        role = self._model["ExecutionRoleArn"]
         environment = container_of(self._model).get("Environment") or {}
         process = processes.start(
             ["python", "code/serve.py"],
@@ -116,12 +115,11 @@ class Instance:
                 "AWS_CONFIG_FILE": "/dev/null",
                 "AWS_DEFAULT_REGION": self._aws.region,
                 "AWS_EC2_METADATA_DISABLED": "true",
-                "AWS_ENDPOINT_URL": self._aws.url,
                 "AWS_REGION": self._aws.region,
                 "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
                 "SAGEMAKER_BASE_DIR": str(opt_ml),
                 **environment,
-                **self._aws.serve_credentials(role, "SageMaker"),
+                **self._way_to_aws(),
                 "SAGEMAKER_BIND_TO_PORT": str(self.port),
             },
             on_line=self._line,
@@ -132,6 +130,13 @@ class Instance:
         if self._stopping.is_set():
             process.kill()
         return process
+
+    def _way_to_aws(self) -> dict[str, str]:
+        """An isolated container has neither credentials nor a network to use them on."""
+        if self._model.get("EnableNetworkIsolation"):
+            return {}
+        credentials = self._aws.serve_credentials(self._model["ExecutionRoleArn"], "SageMaker")
+        return {"AWS_ENDPOINT_URL": self._aws.url, **credentials}
 
     def _wait_until_healthy(self, process: processes.Process, deadline: float | None) -> bool:
         started = time.monotonic()

@@ -106,12 +106,12 @@ class Gateway:
         )
 
     def _dispatch(self, call: Call, request: HttpRequest, principal: Principal) -> Reply:
-        if principal.direct:
-            return self._ask_records(call, request)
-        self.authorise(call, principal)
         operation = (call.service, call.operation)
-        handler = self.handlers.get(operation)
         try:
+            if principal.direct:
+                return self._ask_records(call, request)
+            self.authorise(call, principal)
+            handler = self.handlers.get(operation)
             reply = handler(call) if handler else self._ask_records(call, request)
             if reply.status < 300:
                 for observer in self.observers.get(operation, ()):

@@ -12,6 +12,8 @@ from typing import Any
 
 from localaws.core import Credentials, Part
 from localaws.gaps.identity import IdentityGap
+from localaws.gaps.launch_templates import LaunchTemplates
+from localaws.gaps.notebooks import Notebooks
 from localaws.gaps.permissions import FunctionPermissions
 from localaws.gaps.s3 import BucketPolicies
 from localaws.gateway import Gateway
@@ -66,6 +68,9 @@ class RunningAws:
             if part is not None:
                 self._parts.append(part)
                 self.gateway.add(part.handlers.items(), part.observers.items())
+        # The tags of notebooks come before those that the parts keep.
+        notebooks = Notebooks(self, self.gateway.handlers)
+        self.gateway.add(notebooks.handlers.items(), ())
 
     def _fill_gaps(self) -> None:
         buckets, permissions = BucketPolicies(self), FunctionPermissions(self)
@@ -73,6 +78,7 @@ class RunningAws:
         self.authority.function_url_auth_type = permissions.function_url_auth_type
         for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
+        self.gateway.add((), LaunchTemplates().observers.items())
 
     def stop(self) -> None:
         """End every part, then stop answering."""

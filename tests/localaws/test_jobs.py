@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -71,6 +73,17 @@ def until(what: Callable[[], Any], seconds: float = 30) -> Any:
         assert time.monotonic() < deadline, "It did not become true in time."
         threading.Event().wait(0.05)
     return value
+
+
+def localaws(folder: Path, verb: str) -> None:
+    """Start or stop a local AWS of one's own, as a person does."""
+    source = Path(control.__file__).parents[1]
+    subprocess.run(
+        [sys.executable, "-m", "localaws", verb, "--folder", str(folder / "local")],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        check=True,
+        capture_output=True,
+    )
 
 
 class Studio:
@@ -327,7 +340,9 @@ def test_jobs_are_listed_newest_first_and_deleted(studio: Studio) -> None:
 
 
 def test_nothing_of_a_job_outlives_the_local_aws(tmp_path: Path) -> None:
-    address = control.up(tmp_path / "local", "us-east-1")
+    localaws(tmp_path, "up")
+    address = control.find(tmp_path / "local")
+    assert address is not None
     script = tmp_path / "pid.sh"
     script.write_text(f"echo $$ > {tmp_path}/pid; exec sleep 600\n")
     try:
@@ -355,7 +370,7 @@ def test_nothing_of_a_job_outlives_the_local_aws(tmp_path: Path) -> None:
         )
         pid = int(until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     finally:
-        control.down(tmp_path / "local")
+        localaws(tmp_path, "down")
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

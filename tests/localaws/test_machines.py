@@ -126,12 +126,11 @@ def test_user_data_runs_at_the_first_boot_only_and_per_boot_scripts_at_each(flee
         chmod +x "$KENNEL_PER_BOOT/each.sh"
     """
     machine = fleet.launch(script)
-    until(lambda: fleet.read(machine, "home/boots"))
+    fleet.run(machine, "cloud-init status --wait")
     fleet.ec2.stop_instances(InstanceIds=[machine])
-    first = fleet.read(machine, "home/boots")
 
     fleet.ec2.start_instances(InstanceIds=[machine])
-    until(lambda: fleet.read(machine, "home/boots") != first)
+    fleet.run(machine, "cloud-init status --wait")
 
     assert fleet.read(machine, "home/boots") == "first\neach\n"
 

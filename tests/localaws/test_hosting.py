@@ -254,7 +254,10 @@ def test_its_output_is_in_its_log_group(stage: Stage, endpoint: str) -> None:
     group = f"/aws/sagemaker/Endpoints/{endpoint}"
 
     def streams() -> list[str]:
-        found = stage.logs.filter_log_events(logGroupName=group)["events"]
+        try:
+            found = stage.logs.filter_log_events(logGroupName=group)["events"]
+        except stage.logs.exceptions.ResourceNotFoundException:
+            return []
         return [e["logStreamName"] for e in found if e["message"] == "serving v1"]
 
     found = until(streams)

@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -68,6 +71,17 @@ def until(holds: Callable[[], Any]) -> bool:
     return False
 
 
+def start_local_aws(folder: Path) -> control.Address:
+    """As a person starts it: the process that does is gone when the test begins."""
+    env = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}
+    source = str(Path(control.__file__).parents[1])
+    up = [sys.executable, "-m", "localaws", "up", "--folder", str(folder)]
+    subprocess.run(up, check=True, env={**env, "PYTHONPATH": source})
+    address = control.find(folder)
+    assert address is not None
+    return address
+
+
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
     with (
@@ -76,9 +90,8 @@ def aws() -> Iterator[Aws]:
     ):
         patch.setenv("LOCALAWS_SCALING_INTERVAL_SECONDS", "0.3")
         patch.setenv("LOCALAWS_SCALING_WINDOW_SECONDS", "3")
-        patch.delenv("AWS_CA_BUNDLE", raising=False)
         folder = Path(parent) / "local"
-        aws = Aws(control.up(folder, "us-east-1"))
+        aws = Aws(start_local_aws(folder))
         try:
             _deploy(aws)
             yield aws

@@ -3,6 +3,7 @@
 import io
 import os
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 from localaws.core import Reply
@@ -14,7 +15,13 @@ ACCOUNT_ID = "123456789012"
 class Records:
     """moto's own WSGI application, called without a network."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, plant: Callable[[str, str], None]) -> None:
+        """Start with empty records.
+
+        Args:
+            region: the one that is prepared.
+            plant: given a service and the region before the first call of that service.
+        """
         os.environ.update(
             AWS_DEFAULT_REGION=region,
             MOTO_ACCOUNT_ID=ACCOUNT_ID,
@@ -24,7 +31,12 @@ class Records:
         # moto reads those when it is imported, and importing it takes a third of a second.
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        self._application = DomainDispatcherApplication(create_backend_app)
+        def create(service: Any) -> Any:
+            application = create_backend_app(service)
+            plant(service, region)
+            return application
+
+        self._application = DomainDispatcherApplication(create)
 
     def answer(self, request: HttpRequest) -> Reply:
         """Pass one request on.

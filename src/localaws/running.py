@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from localaws import seeds
 from localaws.core import Credentials, Part
 from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
@@ -45,7 +46,7 @@ class RunningAws:
         self._identities = Identities()
         self.admin = self._identities.add_admin()
         self._direct = self._identities.add_admin(direct=True)
-        self.gateway = Gateway(Records(region), self._identities)
+        self.gateway = Gateway(Records(region, seeds.plant), self._identities)
         self._metadata = Metadata(
             self.role_credentials, self._describe_instance, self._status, region
         )

@@ -1,0 +1,100 @@
+"""What AWS publishes and moto lacks: the deep learning images and the parameters that name them."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from localaws.records import ACCOUNT_ID
+
+LINES = ("2.5-ubuntu-22.04", "2.12-ubuntu-24.04")
+"""PyTorch version and system of each line of images."""
+ARCHITECTURES = ("x86_64", "arm64")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """A public image and the parameter that names it."""
+
+    line: str
+    architecture: str
+
+    @property
+    def parameter(self) -> str:
+        """Name of the public parameter."""
+        return (
+            f"/aws/service/deeplearning/ami/{self.architecture}/"
+            f"oss-nvidia-driver-gpu-pytorch-{self.line}/latest/ami-id"
+        )
+
+    @property
+    def id(self) -> str:
+        """Id of the image, the same every time."""
+        return f"ami-{hashlib.sha256(self.parameter.encode()).hexdigest()[:17]}"
+
+    @property
+    def name(self) -> str:
+        """Name of the image, as AWS words it."""
+        version, _, system = self.line.partition("-")
+        words = system.replace("-", " ").title()
+        arm = "ARM64 " if self.architecture == "arm64" else ""
+        return f"Deep Learning {arm}OSS Nvidia Driver AMI GPU PyTorch {version} ({words})"
+
+
+IMAGES = tuple(Image(line=line, architecture=a) for line in LINES for a in ARCHITECTURES)
+
+
+def plant(service: str, region: str) -> None:
+    """Add to what moto knows of a service, before its first call."""
+    if service == "ec2":
+        _plant_images(region)
+    if service == "ssm":
+        _plant_parameters(region)
+
+
+def _plant_images(region: str) -> None:
+    from moto.ec2.models import ec2_backends
+    from moto.ec2.models.amis import Ami
+
+    backend: Any = ec2_backends[ACCOUNT_ID][region]
+    for image in IMAGES:
+        backend.amis[image.id] = Ami(
+            backend,
+            ami_id=image.id,
+            architecture=image.architecture,
+            description=image.name,
+            hypervisor="xen",
+            image_location=f"amazon/{image.name}",
+            image_type="machine",
+            name=image.name,
+            owner_alias="amazon",
+            owner_id="898082745236",
+            public=True,
+            root_device_name="/dev/sda1",
+            root_device_type="ebs",
+            sriov="simple",
+            state="available",
+            virtualization_type="hvm",
+        )
+
+
+def _plant_parameters(region: str) -> None:
+    from moto.ssm.models import Parameter, ssm_backends
+
+    parameters: Any = ssm_backends[ACCOUNT_ID][region]._parameters
+    new: Any = Parameter
+    for image in IMAGES:
+        parameters[image.parameter].append(
+            new(
+                account_id=ACCOUNT_ID,
+                name=image.parameter,
+                value=image.id,
+                parameter_type="String",
+                description="",
+                allowed_pattern=None,
+                keyid=None,
+                last_modified_date=datetime.now(tz=UTC),
+                version=1,
+                data_type="text",
+            )
+        )

@@ -9,21 +9,20 @@ written down for `make rollback`.
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-
-from botocore.exceptions import ClientError
 
 from contract.release import Release, read_release
 from contract.stack import Stack
 from contract.strict import parse, require
-from pipeline.asking import Refused, ask, bytes_request
-from pipeline.aws import Account, bucket_exists, error_code
+from pipeline.aws import Account, bucket_exists
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
+from pipeline.live import endpoint_reasons, live_instances, who_answers
 from pipeline.package import RELEASE_FILE
-from pipeline.reasons import endpoint_reasons
 from pipeline.releases import record
-from pipeline.stacks import live_parts, write_stack
+from pipeline.restore import restored, serving_names
+from pipeline.stacks import STACK_FILE, live_parts, write_stack
 from pipeline.state import STATE_KEY, ensure_state_bucket
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
 from pipeline.upload import upload_release
@@ -54,31 +53,11 @@ def deploy(place: Place, wishes: Wishes) -> None:
             serves without being told to.
         Failed: Terraform failed, or the new model does not answer as it should.
     """
-    release = None if wishes.without_release else _release(place.build)
+    file = place.build / RELEASE_FILE
+    release = read_release(file) if file.exists() and not wishes.without_release else None
     account = Account(place.settings.region)
     say(f"Stage {place.settings.stage}: account {account.account_id()}, region {account.region}.")
-    terraform = open_terraform(place, account)
-    before = _stack_before(terraform)
-    require(
-        release is not None
-        or wishes.without_release
-        or before is None
-        or before.model_version is None,
-        f"Model {before and before.model_version} serves, and {place.build / RELEASE_FILE} does "
-        "not exist: this would remove it. `make package` makes the file, `make rollback` goes to "
-        "a verified release, --without-release removes endpoint and function.",
-    )
-    if release is None:
-        say("Without a release: everything but the endpoint and the function.")
-        _converge(place, wishes, terraform, account, None, before)
-        return
-    say(f"Release {release.version}.")
-    before = _with_bucket(place, wishes, terraform, account, before)
-    if not wishes.plan_only and before is not None:
-        upload_release(account.client("s3"), before.bucket, release, place.build, say)
-    stack = _converge(place, wishes, terraform, account, release, before)
-    if stack is not None:
-        _prove(stack, account, release, place.build)
+    Deployment(place, wishes, account).run(release)
 
 
 def open_terraform(place: Place, account: Account) -> Terraform:
@@ -98,145 +77,123 @@ def open_terraform(place: Place, account: Account) -> Terraform:
     return terraform
 
 
-def _release(build: Path) -> Release | None:
-    file = build / RELEASE_FILE
-    return read_release(file) if file.exists() else None
+class Deployment:
+    """One run of `make apply`: what was there before it, and how it goes on."""
 
+    def __init__(self, place: Place, wishes: Wishes, account: Account) -> None:
+        self._place = place
+        self._wishes = wishes
+        self._account = account
+        self._began = datetime.now(UTC)
+        self._terraform = open_terraform(place, account)
+        before = self._terraform.output("stack")
+        self._before = None if before is None else parse(Stack, before, "the output `stack`")
 
-def _stack_before(terraform: Terraform) -> Stack | None:
-    value = terraform.output("stack")
-    return None if value is None else parse(Stack, value, "the output `stack`")
+    def run(self, release: Release | None) -> None:
+        """Deploy a release, or all that needs none."""
+        if release is None:
+            self._refuse_to_remove()
+            say("Without a release: everything but the endpoint and the function.")
+            self._converge(None)
+            return
+        say(f"Release {release.version}.")
+        s3 = self._account.client("s3")
+        if self._before is None or not bucket_exists(s3, self._before.bucket):
+            say("There is no bucket for the archives yet, so what needs no release comes first.")
+            self._before = self._converge(None)
+        if self._before is not None and not self._wishes.plan_only:
+            upload_release(s3, self._before.bucket, release, self._place.build, say)
+        stack = self._converge(release)
+        if stack is not None:
+            self._prove(stack, release)
 
+    def _refuse_to_remove(self) -> None:
+        live = self._before.model_version if self._before else None
+        require(
+            live is None or self._wishes.without_release,
+            f"Model {live} serves, and {self._place.build / RELEASE_FILE} does not exist: this "
+            "would remove it. `make package` makes the file, `make rollback` goes to a verified "
+            "release, --without-release removes endpoint and function.",
+        )
 
-def _with_bucket(
-    place: Place, wishes: Wishes, terraform: Terraform, account: Account, before: Stack | None
-) -> Stack | None:
-    """Make everything that a release's archives need to be uploaded, if it is not there."""
-    if before is not None and bucket_exists(account.client("s3"), before.bucket):
-        return before
-    say("There is no bucket for the archives yet, so what needs no release comes first.")
-    return _converge(place, wishes, terraform, account, None, before)
+    def _converge(self, release: Release | None) -> Stack | None:
+        """Plan, show, ask, apply.
 
-
-def _converge(
-    place: Place,
-    wishes: Wishes,
-    terraform: Terraform,
-    account: Account,
-    release: Release | None,
-    before: Stack | None,
-) -> Stack | None:
-    """Plan, show, ask, apply.
-
-    Returns:
-        What exists now; `None` when only a plan was wanted.
-    """
-    changes = _plan(place, terraform, account, release, before)
-    say(terraform.show() if wishes.full_plan else summary(changes))
-    if wishes.plan_only:
-        return None
-    if changes is not None:
-        _ask(place, wishes, changes)
-        try:
-            _apply(place, terraform, account, release, before)
-        except TerraformFailed as failure:
-            raise Failed(_explained(failure, place, account, before)) from failure
-    stack = write_stack(terraform.output("stack"), place.build)
-    say(f"Stack {stack.name} stands; see {place.build / 'stack.json'}.")
-    return stack
-
-
-def _plan(
-    place: Place,
-    terraform: Terraform,
-    account: Account,
-    release: Release | None,
-    before: Stack | None,
-) -> tuple[Change, ...] | None:
-    files = [place.settings_file]
-    if release is not None:
-        files.append(place.build / RELEASE_FILE)
-    count = _live_instances(account, before)
-    return terraform.plan(files, {} if count is None else {"live_instances": count})
-
-
-def _apply(
-    place: Place,
-    terraform: Terraform,
-    account: Account,
-    release: Release | None,
-    before: Stack | None,
-) -> None:
-    try:
-        terraform.apply()
-    except TerraformFailed as failure:
-        if PLUGIN_DIED not in str(failure):
-            raise
-        say("Terraform's provider did not answer; planning and applying once more.")
-        if _plan(place, terraform, account, release, before) is not None:
-            terraform.apply()
-
-
-def _live_instances(account: Account, before: Stack | None) -> int | None:
-    """How many instances serve now, so that a new endpoint config starts with as many."""
-    if before is None or before.endpoint is None:
-        return None
-    try:
-        found = account.client("sagemaker").describe_endpoint(EndpointName=before.endpoint.name)
-    except ClientError as error:
-        if error_code(error) in {"ValidationException", "ResourceNotFound"}:
+        Returns:
+            What exists now; `None` when only a plan was wanted.
+        """
+        changes = self._plan(release)
+        say(self._terraform.show() if self._wishes.full_plan else summary(changes))
+        if self._wishes.plan_only:
             return None
-        raise
-    for variant in found.get("ProductionVariants", []):
-        if variant["VariantName"] == before.endpoint.variant:
-            return int(variant["DesiredInstanceCount"])
-    return None
+        if changes is not None:
+            self._ask(changes)
+            try:
+                self._apply(release)
+            except TerraformFailed as failure:
+                self._keep_what_serves()
+                raise Failed(self._explained(failure)) from failure
+        stack = write_stack(self._terraform.output("stack"), self._place.build)
+        say(f"Stack {stack.name} stands; see {self._place.build / STACK_FILE}.")
+        return stack
 
+    def _plan(self, release: Release | None) -> tuple[Change, ...] | None:
+        files = [self._place.settings_file]
+        if release is not None:
+            files.append(self._place.build / RELEASE_FILE)
+        count = live_instances(self._account, self._before)
+        return self._terraform.plan(files, {} if count is None else {"live_instances": count})
 
-def _ask(place: Place, wishes: Wishes, changes: Sequence[Change]) -> None:
-    if place.settings.stage == "local" or wishes.yes:
-        return
-    for cost in costs(changes):
-        say(f"This costs: {cost}.")
-    confirm(f"Apply this to {place.settings.region}?")
+    def _ask(self, changes: Sequence[Change]) -> None:
+        if self._place.settings.stage == "local" or self._wishes.yes:
+            return
+        for cost in costs(changes):
+            say(f"This costs: {cost}.")
+        confirm(f"Apply this to {self._place.settings.region}?")
 
+    def _apply(self, release: Release | None) -> None:
+        try:
+            self._terraform.apply()
+        except TerraformFailed as failure:
+            if PLUGIN_DIED not in str(failure):
+                raise
+            say("Terraform's provider did not answer; planning and applying once more.")
+            if self._plan(release) is not None:
+                self._terraform.apply()
 
-def _explained(
-    failure: TerraformFailed, place: Place, account: Account, before: Stack | None
-) -> str:
-    """Why Terraform failed, and what answers now."""
-    lines = [str(failure), *endpoint_reasons(account, place.settings.name)]
-    if before is not None and before.function is not None:
-        lines.append(_who_answers(account, before, place.build))
-    return "\n".join(lines)
+    def _keep_what_serves(self) -> None:
+        """Make Terraform's state say what an endpoint that was rolled back serves with."""
+        if self._before is None or self._before.endpoint is None:
+            return
+        serving = serving_names(self._account, self._before.endpoint.name)
+        state = restored(self._terraform.pull_state(), serving)
+        if state is not None:
+            self._terraform.push_state(state)
 
+    def _explained(self, failure: Failed) -> str:
+        """Why it failed, what answers now, and what to do."""
+        lines = [
+            str(failure),
+            *endpoint_reasons(self._account, self._place.settings.name, self._began),
+        ]
+        before = self._before
+        if before is not None and before.function is not None:
+            lines.append(who_answers(self._account, before.function, self._place.build))
+        return "\n".join(lines)
 
-def _who_answers(account: Account, before: Stack, build: Path) -> str:
-    _, function = live_parts(before)
-    golden = build / "model" / "golden.jpg"
-    if not golden.is_file():
-        return f"Before this, model {before.model_version} was serving."
-    try:
-        reply = ask(account.client("lambda"), function, bytes_request(golden.read_bytes(), 1))
-    except Refused as refusal:
-        return f"The service does not answer. {refusal}"
-    return f"Model {reply.model_version} still answers."
-
-
-def _prove(stack: Stack, account: Account, release: Release, build: Path) -> None:
-    """Ask the golden question; write the release down when the answer is right."""
-    _, function = live_parts(stack)
-    s3 = account.client("s3")
-    golden = golden_of(release, build, s3, stack.bucket)
-    try:
-        reply = verify(account.client("lambda"), function, release.version, golden)
-    except Failed as failure:
-        reasons = endpoint_reasons(account, stack.name)
-        raise Failed("\n".join([str(failure), *reasons])) from failure
-    first = reply.predictions[0]
-    say(f"Model {reply.model_version} answers its golden picture through {function.name}: "
-        f"{first.label}, {first.probability:.1%}.")  # fmt: skip
-    record(s3, stack.bucket, release)
+    def _prove(self, stack: Stack, release: Release) -> None:
+        """Ask the golden question; write the release down when the answer is right."""
+        _, function = live_parts(stack)
+        s3 = self._account.client("s3")
+        golden = golden_of(release, self._place.build, s3, stack.bucket)
+        try:
+            reply = verify(self._account.client("lambda"), function, release.version, golden)
+        except Failed as failure:
+            raise Failed(self._explained(failure)) from failure
+        first = reply.predictions[0]
+        say(f"Model {reply.model_version} answers its golden picture through {function.name}: "
+            f"{first.label}, {first.probability:.1%}.")  # fmt: skip
+        record(s3, stack.bucket, release)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

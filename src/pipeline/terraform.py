@@ -114,6 +114,21 @@ class Terraform:
         # `full_value` because Terraform prints the value itself when a name is given.
         return self._terraform.output(name, full_value=True)
 
+    def pull_state(self) -> dict[str, Any]:
+        """The state, as Terraform keeps it."""
+        code, text, complaint = self._terraform.cmd("state pull")
+        if code != 0:
+            raise TerraformFailed(f"terraform state pull failed.\n{complaint}")
+        state: dict[str, Any] = json.loads(text)
+        return state
+
+    def push_state(self, state: Mapping[str, Any]) -> None:
+        """Replace the state; its serial must be higher than the one it replaces."""
+        file = self._plan.with_name("state")
+        file.write_text(json.dumps(state), encoding="utf-8")
+        self._run("state push", lambda: self._terraform.cmd("state push", str(file)))
+        file.unlink()
+
     def _hear(self, event: Mapping[str, Any]) -> None:
         hook = event.get("hook", {})
         address, action = hook.get("resource", {}).get("addr", ""), hook.get("action", "")

@@ -1,0 +1,89 @@
+"""What serves now, and why an endpoint is not what was asked for."""
+
+from datetime import datetime
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from contract.model_card import GOLDEN_FILE
+from contract.stack import Function, Stack
+from pipeline.asking import Refused, ask, bytes_request
+from pipeline.aws import Account, error_code, pages
+
+LINES = 15
+
+
+def endpoint_reasons(account: Account, name: str, since: datetime) -> list[str]:
+    """What the stack's endpoint says of itself.
+
+    Args:
+        account: where it is.
+        name: prefix of the endpoint's name.
+        since: when its log begins to matter.
+
+    Returns:
+        Lines to show; none when there is no endpoint.
+    """
+    sagemaker = account.client("sagemaker")
+    found = [
+        endpoint["EndpointName"]
+        for endpoint in pages(sagemaker, "list_endpoints", "Endpoints", NameContains=name)
+        if endpoint["EndpointName"].startswith(name)
+    ]
+    lines = []
+    for endpoint in found:
+        state = sagemaker.describe_endpoint(EndpointName=endpoint)
+        reason = state.get("FailureReason")
+        lines.append(f"Endpoint {endpoint} is {state['EndpointStatus']}"
+                     f"{f': {reason}' if reason else '.'}")  # fmt: skip
+        lines += [f"  | {line}" for line in last_lines(account, endpoint, since)]
+    return lines
+
+
+def last_lines(account: Account, endpoint: str, since: datetime) -> list[str]:
+    """The end of an endpoint's log, all instances together."""
+    try:
+        events = list(
+            pages(
+                account.client("logs"),
+                "filter_log_events",
+                "events",
+                logGroupName=f"/aws/sagemaker/Endpoints/{endpoint}",
+                startTime=int(since.timestamp() * 1000),
+            )
+        )
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFoundException":
+            return []
+        raise
+    events.sort(key=lambda event: event["timestamp"])
+    return [event["message"].rstrip() for event in events[-LINES:]]
+
+
+def live_instances(account: Account, stack: Stack | None) -> int | None:
+    """How many instances serve now, so that a new endpoint config starts with as many."""
+    if stack is None or stack.endpoint is None:
+        return None
+    try:
+        found = account.client("sagemaker").describe_endpoint(EndpointName=stack.endpoint.name)
+    except ClientError as error:
+        if error_code(error) in {"ValidationException", "ResourceNotFound"}:
+            return None
+        raise
+    for variant in found.get("ProductionVariants", []):
+        if variant["VariantName"] == stack.endpoint.variant:
+            return int(variant["DesiredInstanceCount"])
+    return None
+
+
+def who_answers(account: Account, function: Function, build: Path) -> str:
+    """Which model answers a picture now."""
+    golden = build / "model" / GOLDEN_FILE
+    if not golden.is_file():
+        return "Nobody was asked which model answers: there is no picture to ask with."
+    try:
+        reply = ask(account.client("lambda"), function, bytes_request(golden.read_bytes(), 1))
+    except Refused as refusal:
+        return f"The service does not answer. {refusal}"
+    version = reply.model_version
+    return f"Model {version} still answers; `make rollback TO={version}` goes on with it."

@@ -52,7 +52,7 @@ def complaints(workshop: Workshop) -> dict[str, Counter[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "row"),
-    enumerate(BAD_VALUES["modules"]),
+    list(enumerate(BAD_VALUES["modules"])),
     ids=[f"{row['module']}-{json.dumps(row['bad'])}" for row in BAD_VALUES["modules"]],
 )
 def test_a_bad_value_of_a_module_is_refused_in_its_own_words(

@@ -49,7 +49,9 @@ resource "aws_lambda_permission" "url" {
   action                 = each.value.action
   function_name          = aws_lambda_function.this.function_name
   function_url_auth_type = each.value.auth_type
-  principal              = data.aws_caller_identity.this.account_id
-  qualifier              = aws_lambda_alias.live.name
-  statement_id           = replace(each.key, "_", "-")
+  # The account as AWS writes it; its number alone would be replaced at every apply
+  # (hashicorp/terraform-provider-aws#30722).
+  principal    = "arn:${data.aws_partition.this.partition}:iam::${data.aws_caller_identity.this.account_id}:root"
+  qualifier    = aws_lambda_alias.live.name
+  statement_id = replace(each.key, "_", "-")
 }

@@ -8,7 +8,7 @@ from pipeline.changes import summary
 from pipeline.cli import Failed, confirm, find_place, run_verb, say, verb_parser
 from pipeline.deploy import open_terraform
 from pipeline.instances import EXISTING, RUN_TAG
-from pipeline.leftovers import find_leftovers
+from pipeline.leftovers import find_leftovers, remove_log_groups
 from pipeline.stacks import forget_stack
 from pipeline.state import remove_state_bucket, state_bucket
 
@@ -32,6 +32,8 @@ def _destroy(options: argparse.Namespace) -> None:
     else:
         say("There is no state, so Terraform has made nothing.")
     forget_stack(place)
+    for group in remove_log_groups(account, name):
+        say(f"Removed the log group {group}, which was written to once more at the end.")
     left = find_leftovers(account, name)
     if left:
         raise Failed("\n".join([f"Still there, with the name {name}:", *left]))

@@ -51,6 +51,21 @@ def _logs(account: Account, name: str) -> Iterator[str]:
             yield group
 
 
+def remove_log_groups(account: Account, name: str) -> list[str]:
+    """Delete the stack's log groups.
+
+    A function or an endpoint that ends may write its last lines after Terraform has deleted its
+    log group, which makes a new one.
+
+    Returns:
+        Their names.
+    """
+    groups = list(_logs(account, name))
+    for group in groups:
+        account.client("logs").delete_log_group(logGroupName=group)
+    return groups
+
+
 def _instances(account: Account, name: str) -> Iterator[str]:
     reservations = pages(
         account.client("ec2"), "describe_instances", "Reservations",

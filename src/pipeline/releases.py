@@ -36,7 +36,8 @@ def record(s3: Client, bucket: str, release: Release) -> None:
     known = records(s3, bucket)
     if known and known[-1].release == release:
         return
-    new = Record(time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", release=release)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    new = Record(time=now, release=release)
     s3.put_object(
         Bucket=bucket,
         Key=new.key,

@@ -155,9 +155,11 @@ def _start(folder: Path, region: str) -> Address:
     while time.monotonic() < deadline and process.poll() is None:
         address = find(folder)
         if address:
+            process.returncode = 0  # it outlives this process, so nobody waits for its end
             return address
         time.sleep(0.05)
     process.kill()
+    process.wait()
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
     raise ControlError(
         "The local AWS did not start. The last lines of "

@@ -11,7 +11,7 @@ _SCOPE = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]*)/([^/]+)/aws4_request
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """The public part of a Signature Version 4."""
+    """The public part of a signature."""
 
     access_key_id: str
     region: str
@@ -21,11 +21,18 @@ class Signature:
 
 def read_signature(request: HttpRequest) -> Signature | None:
     """Read the Authorization header, or the query of a presigned URL; None when there is none."""
-    query: dict[str, str] = {}
+    query = dict(urllib.parse.parse_qsl(request.query)) if "ignature=" in request.query else {}
     text = request.headers.get("authorization", "")
-    if not text and "X-Amz-Credential" in request.query:
-        query = dict(urllib.parse.parse_qsl(request.query))
-        text = f"Credential={query.get('X-Amz-Credential', '')}"
+    if not text and "X-Amz-Credential" in query:
+        text = f"Credential={query['X-Amz-Credential']}"
+    if not text and "AWSAccessKeyId" in query:
+        # boto3 still presigns objects in us-east-1 the old way.
+        return Signature(
+            access_key_id=query["AWSAccessKeyId"],
+            region="us-east-1",
+            signing_name="s3",
+            session_token=query.get("x-amz-security-token"),
+        )
     found = _SCOPE.search(text)
     if found is None:
         return None

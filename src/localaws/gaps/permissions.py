@@ -134,9 +134,8 @@ def _short(name: str) -> str:
 def _principal(text: str) -> Any:
     if text == "*":
         return "*"
-    if text.isdigit():
-        return {"AWS": f"arn:aws:iam::{text}:root"}
-    return {"AWS": text} if text.startswith("arn:") else {"Service": text}
+    # An account stays a number, as the provider of Terraform compares it with its own.
+    return {"AWS": text} if text.isdigit() or text.startswith("arn:") else {"Service": text}
 
 
 def _not_found(message: str) -> AwsError:

@@ -51,8 +51,10 @@ setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Insta
 ##@ Model
 
 .PHONY: data
-data: .venv/train ## Draw an example folder of labelled photos into DATA
-	python examples/draw_photos.py --out $(DATA)
+data: $(DATA) ## Draw an example folder of labelled photos into DATA
+
+$(DATA): | .venv/train
+	python examples/draw_photos.py --out $@
 
 .PHONY: train
 train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS

@@ -33,6 +33,8 @@ class Story:
         self._logs = logs
         self._began = time.monotonic()
         logs.mkdir(parents=True, exist_ok=True)
+        for old in logs.glob("*.log"):
+            old.unlink()
 
     @property
     def seconds(self) -> float:

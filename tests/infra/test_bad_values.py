@@ -1,5 +1,6 @@
 """Bad values are refused with the sentence written for them."""
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -29,36 +30,39 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def complaints(workshop: Workshop) -> dict[str, Counter[str]]:
-    """What Terraform said to each call of a module: all of them share one plan."""
-    calls = {
-        f"bad_{number:02}": {
-            "source": f"./modules/{row['module']}",
-            **NEEDED[row["module"]],
-            **row["bad"],
-        }
-        for number, row in enumerate(BAD_VALUES["modules"])
-    }
+def complaints(workshop: Workshop) -> dict[str, dict[str, Counter[str]]]:
+    """What Terraform said to each call of a module: all calls of a part share one plan."""
+    return {part: _complaints(workshop, part) for part in ("modules", "pairs")}
+
+
+def _complaints(workshop: Workshop, part: str) -> dict[str, Counter[str]]:
+    calls = {_name(row): {"source": f"./modules/{row['module']}"} for row in BAD_VALUES[part]}
+    for row in BAD_VALUES[part]:
+        calls[_name(row)] |= {**NEEDED[row["module"]], **row["bad"]}
     files = {
         f"{name}.tf.json": json.dumps({"module": {name: call}}) for name, call in calls.items()
     }
-    found = workshop.folder("bad_values", files).complaints({})
     said: dict[str, Counter[str]] = {name: Counter() for name in calls}
-    for diagnostic in found:
+    for diagnostic in workshop.folder(part, files).complaints({}):
         said[diagnostic["range"]["filename"].removesuffix(".tf.json")][_sentence(diagnostic)] += 1
     return said
 
 
+def _name(row: dict[str, Any]) -> str:
+    """A module's name for one bad value."""
+    return f"{row['module']}_{hashlib.sha256(json.dumps(row).encode()).hexdigest()[:8]}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "row"),
-    list(enumerate(BAD_VALUES["modules"])),
-    ids=[f"{row['module']}-{json.dumps(row['bad'])}" for row in BAD_VALUES["modules"]],
+    ("part", "row"),
+    [(part, row) for part in ("modules", "pairs") for row in BAD_VALUES[part]],
+    ids=lambda value: value if isinstance(value, str) else _name(value),
 )
 def test_a_bad_value_of_a_module_is_refused_in_its_own_words(
-    complaints: dict[str, Counter[str]], number: int, row: dict[str, Any]
+    complaints: dict[str, dict[str, Counter[str]]], part: str, row: dict[str, Any]
 ) -> None:
-    assert dict(complaints[f"bad_{number:02}"]) == {row["says"]: 1}
+    assert dict(complaints[part][_name(row)]) == {row["says"]: 1}
 
 
 @pytest.mark.slow

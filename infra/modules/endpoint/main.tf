@@ -14,6 +14,9 @@ locals {
   model_version = substr(var.model.sha256, 0, 12)
   variant       = "live"
 
+  # A model that does not answer /ping by then is given up, and the endpoint goes back.
+  startup_seconds = 300
+
   environment = merge(
     {
       MODEL_VERSION              = local.model_version
@@ -33,7 +36,7 @@ locals {
     network     = var.vpc == null ? null : { security_groups = var.vpc.security_group_ids, subnets = var.vpc.subnet_ids }
   }
   model_name  = "${var.name}-${substr(sha256(jsonencode(local.model_content)), 0, 12)}"
-  config_name = "${var.name}-${substr(sha256(jsonencode([local.model_content, local.variant, var.settings.instance_type])), 0, 12)}"
+  config_name = "${var.name}-${substr(sha256(jsonencode([local.model_content, local.variant, var.settings.instance_type, local.startup_seconds])), 0, 12)}"
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -74,6 +77,7 @@ resource "aws_sagemaker_endpoint_configuration" "this" {
   name = local.config_name
 
   production_variants {
+    container_startup_health_check_timeout_in_seconds = local.startup_seconds
     # Autoscaling owns the count. A deploy starts with as many as are running now, so that a
     # busy fleet is not cut down to its minimum (hashicorp/terraform-provider-aws#48990).
     initial_instance_count = coalesce(var.live_instances, var.scaling.min_instances)

@@ -98,11 +98,22 @@ def shell() -> dict[str, str]:
 
 
 def processes_below(folder: Path) -> list[str]:
-    """Every process whose command names the folder."""
+    """Every process that names the folder in its command, or works in it where that can be seen."""
     listing = subprocess.run(
         ["ps", "-axo", "pid=,command="], capture_output=True, check=True, text=True
     ).stdout
-    return [line.strip() for line in listing.splitlines() if str(folder) in line]
+    return [
+        line.strip()
+        for line in listing.splitlines()
+        if str(folder) in line or str(folder) in _works_in(line.split()[0])
+    ]
+
+
+def _works_in(pid: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except OSError:
+        return ""
 
 
 def base64_of(picture: Path) -> str:

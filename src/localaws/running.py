@@ -1,17 +1,17 @@
 """The running local AWS: its parts, put together."""
 
 import contextlib
-import importlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from localaws import seeds
-from localaws.core import Credentials, Part
+from localaws.core import Credentials, LocalAws, Part
+from localaws.functions.part import Functions
 from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
 from localaws.gaps.notebooks import Notebooks
@@ -19,20 +19,18 @@ from localaws.gaps.permissions import FunctionPermissions
 from localaws.gaps.s3 import BucketPolicies
 from localaws.gaps.security_groups import SecurityGroupRules
 from localaws.gateway import Gateway
+from localaws.hosting.part import Hosting
 from localaws.iam.authority import Authority
 from localaws.iam.identity import Identities
+from localaws.jobs.part import Jobs
+from localaws.machines.part import Machines
 from localaws.metadata import Metadata
 from localaws.records import ACCOUNT_ID, Records
+from localaws.scaling.part import Scaling
 from localaws.web import WebServer
 
 log = logging.getLogger(__name__)
-PARTS = (
-    ("functions", "Functions"),
-    ("hosting", "Hosting"),
-    ("scaling", "Scaling"),
-    ("jobs", "Jobs"),
-    ("machines", "Machines"),
-)
+PARTS: tuple[Callable[[LocalAws], Part], ...] = (Functions, Hosting, Scaling, Jobs, Machines)
 
 
 class RunningAws:
@@ -65,11 +63,10 @@ class RunningAws:
         """Answer requests from now on."""
         self._server.start()
         self._fill_gaps()
-        for module_name, class_name in PARTS:
-            part = self._load(module_name, class_name)
-            if part is not None:
-                self._parts.append(part)
-                self.gateway.add(part.handlers.items(), part.observers.items())
+        for make in PARTS:
+            part = make(self)
+            self._parts.append(part)
+            self.gateway.add(part.handlers.items(), part.observers.items())
         # The tags of notebooks come before those that the parts keep.
         notebooks = Notebooks(self, self.gateway.handlers)
         self.gateway.add(notebooks.handlers.items(), ())
@@ -165,15 +162,6 @@ class RunningAws:
                 )
                 self._clients[service, credentials.access_key_id] = client
         return client
-
-    def _load(self, module_name: str, class_name: str) -> Part | None:
-        try:
-            module = importlib.import_module(f"localaws.{module_name}")
-        except ModuleNotFoundError as error:
-            log.warning("Part %s is missing: %s", module_name, error)
-            return None
-        part: Part = getattr(module, class_name)(self)
-        return part
 
     def _describe_instance(self, instance_id: str) -> dict[str, Any]:
         found = self.records_client("ec2").describe_instances(InstanceIds=[instance_id])

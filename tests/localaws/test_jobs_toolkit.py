@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from localaws import jobs_toolkit as toolkit
+from localaws.jobs import toolkit
 
 
 def params(**more: Any) -> dict[str, Any]:

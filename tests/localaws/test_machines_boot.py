@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from localaws.machines_boot import Script, read_user_data
+from localaws.machines.boot import Script, read_user_data
 
 SHELL = b"#!/bin/sh\necho hello\n"
 MIME = b"""Content-Type: multipart/mixed; boundary="//"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.machines_commands import Question, RefusedError, read_seconds, read_systemd_run
+from localaws.machines.commands import Question, RefusedError, read_seconds, read_systemd_run
 
 
 def typed(*words: str) -> Question:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from localaws.scaling_decision import History, decide
+from localaws.scaling.decision import History, decide
 
 TARGET = {"MinCapacity": 1, "MaxCapacity": 5}
 SETTINGS = {"TargetValue": 600.0, "ScaleInCooldown": 30, "ScaleOutCooldown": 30}

@@ -25,8 +25,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localaws.core import Handler, LocalAws, Observer, Operation
-from localaws.scaling_decision import History, decide
-from localaws.scaling_records import Key, Record, ScalingRecords, parse_variant
+from localaws.scaling.decision import History, decide
+from localaws.scaling.records import Key, Record, ScalingRecords, parse_variant
 
 log = logging.getLogger(__name__)
 METRIC = "SageMakerVariantInvocationsPerInstance"

@@ -14,7 +14,7 @@ from typing import Any
 
 from localaws import processes
 from localaws.core import LocalAws
-from localaws.hosting_model import ModelError, container_of, fetch_model
+from localaws.hosting.model import ModelError, container_of, fetch_model
 
 PING_SECONDS = 0.1
 WATCH_SECONDS = 5.0

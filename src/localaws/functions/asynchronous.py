@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localaws.core import AwsError, LocalAws
-from localaws.functions_invoke import Answer, Invoker
+from localaws.functions.invoke import Answer, Invoker
 from localaws.roles import role_client
 
 RETRY_SECONDS = (1.0, 2.0)

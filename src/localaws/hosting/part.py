@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply, json_reply
-from localaws.hosting_endpoint import Endpoint
-from localaws.hosting_fleet import Fleet
-from localaws.hosting_invoke import invoke
-from localaws.hosting_records import HostingRecords, Record, invalid, listed
+from localaws.hosting.endpoint import Endpoint
+from localaws.hosting.fleet import Fleet
+from localaws.hosting.invoke import invoke
+from localaws.hosting.records import HostingRecords, Record, invalid, listed
 from localaws.recorder import Recorder
 
 

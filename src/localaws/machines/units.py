@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localaws.machines_machine import Machine, MachineOffError
+from localaws.machines.machine import Machine, MachineOffError
 from localaws.processes import Process
 
 CLEAN_SIGNALS = {-signal.SIGHUP, -signal.SIGINT, -signal.SIGTERM, -signal.SIGPIPE}

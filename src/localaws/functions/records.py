@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply, json_reply
-from localaws.functions_pool import ACCOUNT_LIMIT, MIN_UNRESERVED, Pool
+from localaws.functions.pool import ACCOUNT_LIMIT, MIN_UNRESERVED, Pool
 
 KEPT = (
     "Architectures",

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from localaws.core import AwsError, Call, LocalAws, Reply
-from localaws.hosting_endpoint import Endpoint
-from localaws.hosting_instance import Instance
+from localaws.hosting.endpoint import Endpoint
+from localaws.hosting.instance import Instance
 from localaws.recorder import Recorder
 
 MAX_BODY_BYTES = 6_291_456

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Operation, Reply, json_reply
-from localaws.functions_pool import Pool, key_of
-from localaws.functions_records import split_name
+from localaws.functions.pool import Pool, key_of
+from localaws.functions.records import split_name
 
 Configure = Callable[[str, str], dict[str, Any]]
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localaws.core import AwsError, LocalAws
-from localaws.functions_code import Code
-from localaws.functions_environment import INIT_SECONDS, Environment, Outcome
+from localaws.functions.code import Code
+from localaws.functions.environment import INIT_SECONDS, Environment, Outcome
 from localaws.recorder import Recorder
 
 ACCOUNT_LIMIT = 1000

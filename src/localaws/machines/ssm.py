@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Operation, Reply, json_reply
-from localaws.machines_agent import may_register
-from localaws.machines_invocation import Invocation, Order
-from localaws.machines_machine import Machine
+from localaws.machines.agent import may_register
+from localaws.machines.invocation import Invocation, Order
+from localaws.machines.machine import Machine
 
 PARAMETERS = {"commands", "workingDirectory", "executionTimeout"}
 DEFAULT_TIMEOUT_SECONDS = 3600

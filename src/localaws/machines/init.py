@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from localaws.machines_commands import (
+from localaws.machines.commands import (
     Answer,
     Question,
     RefusedError,
     read_seconds,
     read_systemd_run,
 )
-from localaws.machines_machine import Machine, MachineOffError
-from localaws.machines_units import Service, Unit
+from localaws.machines.machine import Machine, MachineOffError
+from localaws.machines.units import Service, Unit
 
 UNKNOWN_UNIT = {
     "LoadState": "not-found",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localaws.core import LocalAws
-from localaws.machines_machine import Machine, MachineOffError
+from localaws.machines.machine import Machine, MachineOffError
 from localaws.processes import Process
 from localaws.roles import role_client
 

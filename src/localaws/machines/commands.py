@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localaws.machines_units import Service
+from localaws.machines.units import Service
 
 IGNORED_PROPERTIES = {
     "CPUQuota", "CPUWeight", "CollectMode", "Group", "IOWeight", "KillMode", "LimitNOFILE",

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from localaws import processes
-from localaws.functions_bootstrap import API, MARK
+from localaws.functions.bootstrap import API, MARK
 
-BOOTSTRAP = Path(__file__).with_name("functions_bootstrap.py")
+BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 MEMORY_HEADROOM_BYTES = 1024 * 2**20
 """Address space is limited, not resident memory: Python, its libraries and its threads map far
 more than they use. The function's own memory comes on top of this."""

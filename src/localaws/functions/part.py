@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply, json_reply
-from localaws.functions_async import AsyncInvoker
-from localaws.functions_code import Code
-from localaws.functions_invoke import MAX_EVENT_BYTES, Invoker, encoded_tail
-from localaws.functions_pool import Pool
-from localaws.functions_provisioned import Provisioned
-from localaws.functions_records import FunctionRecords, not_found, split_name
-from localaws.functions_urls import BAD_GATEWAY, event_of, reply_of
+from localaws.functions.asynchronous import AsyncInvoker
+from localaws.functions.code import Code
+from localaws.functions.invoke import MAX_EVENT_BYTES, Invoker, encoded_tail
+from localaws.functions.pool import Pool
+from localaws.functions.provisioned import Provisioned
+from localaws.functions.records import FunctionRecords, not_found, split_name
+from localaws.functions.urls import BAD_GATEWAY, event_of, reply_of
 from localaws.recorder import Recorder
 
 RETRIES = 2

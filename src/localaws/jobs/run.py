@@ -10,17 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localaws import jobs_toolkit as toolkit
 from localaws import processes
 from localaws.core import LocalAws
-from localaws.jobs_objects import (
+from localaws.jobs import toolkit
+from localaws.jobs.objects import (
     Checkpoints,
     DataError,
     fetch_archive,
     fetch_channel,
     send_archive,
 )
-from localaws.jobs_record import Job
+from localaws.jobs.record import Job
 from localaws.recorder import Recorder
 from localaws.roles import role_client
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from localaws.core import AwsError
-from localaws.functions_environment import Event, Outcome, failed
-from localaws.functions_pool import Held, Pool, log_group
+from localaws.functions.environment import Event, Outcome, failed
+from localaws.functions.pool import Held, Pool, log_group
 from localaws.recorder import Recorder
 
 MAX_PAYLOAD_BYTES = 6 * 2**20

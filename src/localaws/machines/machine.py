@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from localaws import processes
-from localaws.machines_boot import Script, read_user_data
+from localaws.machines.boot import Script, read_user_data
 
 STOP_GRACE_SECONDS = 20.0
 """Between SIGTERM and SIGKILL when a machine is switched off; a real one waits up to 90."""

@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-IMAGE = Path(__file__).with_name("image")
+SHIMS = Path(__file__).with_name("shims")
 INIT_COMMANDS = ("systemd-run", "systemctl", "journalctl", "shutdown", "poweroff", "reboot",
                  "cloud-init")  # fmt: skip
 
@@ -45,10 +45,10 @@ def install(folder: Path, region: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     python = shlex.quote(sys.executable)
     for name in INIT_COMMANDS:
-        shim = shlex.quote(str(IMAGE / "init.py"))
+        shim = shlex.quote(str(SHIMS / "init.py"))
         _write(folder / name, f'exec {python} -E -s -S {shim} {name} "$@"\n')
     for name in ("python", "python3"):
-        shim = shlex.quote(str(IMAGE / "python.py"))
+        shim = shlex.quote(str(SHIMS / "python.py"))
         _write(folder / name, _PYTHON.format(python=python, shim=shim))
     _write(folder / "aws", _AWS.format(region=region, python=python))
     _write(folder / "sudo", _SUDO)

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from localaws import jobs_toolkit as toolkit
 from localaws import wire
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply
-from localaws.jobs_record import ENDED, Job
-from localaws.jobs_run import Run
+from localaws.jobs import toolkit
+from localaws.jobs.record import ENDED, Job
+from localaws.jobs.run import Run
 from localaws.recorder import Recorder
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from localaws.core import LocalAws
-from localaws.hosting_instance import Instance
+from localaws.hosting.instance import Instance
 
 DRAIN_SECONDS = 60.0
 

@@ -4,7 +4,7 @@ moto keeps the records of instances, however they are launched: by Terraform, fr
 template, by boto3. Every instance is also a Machine: a folder for its disk, and processes.
 
 Not imitated: networks and security groups between machines, volumes, image contents (a machine
-has this computer's programs, see machines_image.py), fleets and auto scaling groups.
+has this computer's programs, see image.py), fleets and auto scaling groups.
 """
 
 import base64
@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localaws import forward, machines_image, wire
+from localaws import forward, wire
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply
-from localaws.machines_commands import Question
-from localaws.machines_init import Init
-from localaws.machines_machine import Machine
-from localaws.machines_ssm import Commands
+from localaws.machines import image
+from localaws.machines.commands import Question
+from localaws.machines.init import Init
+from localaws.machines.machine import Machine
+from localaws.machines.ssm import Commands
 from localaws.web import HttpRequest, WebServer
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Machines:
             instance_id = found.decode()
             self._settle(instance_id, call.params)
             root = self._aws.folder / "machines" / instance_id
-            machines_image.install(root / "bin", self._aws.region)
+            image.install(root / "bin", self._aws.region)
             machine = Machine(instance_id, root, {"AWS_ENDPOINT_URL": self._aws.url})
 
             def power(action: str, instance_id: str = instance_id) -> None:

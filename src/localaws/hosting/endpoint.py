@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.hosting_fleet import Fleet
-from localaws.hosting_records import Record, invalid
+from localaws.hosting.fleet import Fleet
+from localaws.hosting.records import Record, invalid
 
 BUSY_SECONDS = 20.0
 """How long an update waits for a running change; AWS refuses at once."""

@@ -1,0 +1,1 @@
+"""Lambda: deployed code, executed in processes of its own."""

@@ -1,0 +1,1 @@
+"""SageMaker hosting: endpoints are processes of the model archive."""

@@ -1,0 +1,1 @@
+"""SageMaker training jobs, executed as the training toolkit does."""

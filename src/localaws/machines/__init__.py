@@ -1,0 +1,1 @@
+"""EC2 instances: user data, SSM commands, services."""

@@ -1,0 +1,1 @@
+"""Target tracking on real request counts."""

@@ -89,7 +89,7 @@ class Function:
             0 <= self.provisioned_concurrency <= self.reserved_concurrency,
             "provisioned_concurrency must be 0 to reserved_concurrency.",
         )
-        require(3 <= self.timeout_seconds <= 900, "timeout_seconds must be 3 to 900.")
+        require(5 <= self.timeout_seconds <= 900, "timeout_seconds must be 5 to 900.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,8 +37,9 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = {
       ENDPOINT_NAME = var.endpoint.name
-      # One second is kept to answer the caller that the endpoint was too slow.
-      ENDPOINT_TIMEOUT_SECONDS = tostring(var.settings.timeout_seconds - 1)
+      # The rest is kept to check the picture, to connect, and to tell the caller that the
+      # endpoint was too slow.
+      ENDPOINT_TIMEOUT_SECONDS = tostring(var.settings.timeout_seconds - 4)
     }
   }
 

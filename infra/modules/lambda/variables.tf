@@ -68,8 +68,8 @@ variable "settings" {
   }
 
   validation {
-    condition     = var.settings.timeout_seconds >= 3 && var.settings.timeout_seconds <= 900
-    error_message = "function.timeout_seconds must be 3 to 900."
+    condition     = var.settings.timeout_seconds >= 5 && var.settings.timeout_seconds <= 900
+    error_message = "function.timeout_seconds must be 5 to 900."
   }
 }
 

@@ -94,6 +94,10 @@ predict: .venv/infra ## Ask the deployed service about IMAGE
 rollback: .venv/infra $(IMAGES) build/terraform.rc ## Deploy the release before this one, or TO=version
 	$(AWS) python -m pipeline.rollback $(TO_STAGE) $(if $(TO),--to $(TO)) $(if $(YES),--yes)
 
+.PHONY: releases
+releases: .venv/infra ## List the verified releases
+	$(AWS) python -m pipeline.releases $(TO_STAGE)
+
 .PHONY: destroy
 destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
 	$(AWS) python -m pipeline.destroy $(TO_STAGE) $(if $(YES),--yes)
@@ -122,7 +126,8 @@ lint: setup ## Check style, types and Terraform
 .PHONY: test
 test: lint ## Every check, fast ones first; what CI runs
 	pytest -m "not slow and not aws" -n 2
-	pytest -m "slow and not aws"
+	pytest -m "slow and not aws" -n 2 --ignore tests/e2e
+	pytest -m "not aws" tests/e2e
 
 .PHONY: lock
 lock: .venv/dev ## Pin the newest dependencies, with hashes

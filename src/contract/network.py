@@ -40,6 +40,10 @@ def _torchvision() -> ModuleType:
 torchvision = _torchvision()
 
 
+_SIDE_OUTPUTS = {"googlenet", "inception_v3"}
+"""They end in several layers, so there is no one layer to put a head in place of."""
+
+
 class Classifier(nn.Module):
     """A torchvision backbone without its last layer, and a head of our own."""
 
@@ -63,7 +67,7 @@ def build_classifier(network: Network, class_count: int) -> Classifier:
             linear layer.
     """
     models = torchvision.models
-    if network.backbone not in models.list_models(module=models):
+    if network.backbone not in set(models.list_models(module=models)) - _SIDE_OUTPUTS:
         raise ContractError(
             f"backbone is {network.backbone!r}; it must be a classification network of "
             "torchvision, like resnet50, resnet18 or mobilenet_v3_small."
@@ -89,7 +93,7 @@ def strip_last_linear(backbone: nn.Module, name: str) -> int:
         How many features it was given.
     """
     linears = [path for path, layer in backbone.named_modules() if isinstance(layer, nn.Linear)]
-    if not linears or hasattr(backbone, "AuxLogits") or hasattr(backbone, "aux1"):
+    if not linears:
         raise ContractError(f"backbone {name!r} does not end in one linear layer; choose another.")
     parent, _, child = linears[-1].rpartition(".")
     last = cast(nn.Linear, backbone.get_submodule(linears[-1]))

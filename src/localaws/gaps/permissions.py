@@ -134,8 +134,9 @@ def _short(name: str) -> str:
 def _principal(text: str) -> Any:
     if text == "*":
         return "*"
-    # An account stays a number, as the provider of Terraform compares it with its own.
-    return {"AWS": text} if text.isdigit() or text.startswith("arn:") else {"Service": text}
+    if text.isdigit():
+        return {"AWS": f"arn:aws:iam::{text}:root"}  # AWS writes an account's number out like this
+    return {"AWS": text} if text.startswith("arn:") else {"Service": text}
 
 
 def _not_found(message: str) -> AwsError:

@@ -23,7 +23,8 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/build/terraform.rc
 export TF_IN_AUTOMATION := 1
 
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
-AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(BUILD)/local --)
+AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(BUILD)/local --region $(REGION) --)
+REGION = $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' config/local.tfvars.json)
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
 TO_STAGE = --stage $(STAGE) --build $(BUILD)
@@ -43,7 +44,7 @@ help: ## List the verbs
 demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
 	@python -m localaws down --folder $(DEMO)/local
 	@trap 'test -n "$(KEEP)" || python -m localaws down --folder $(DEMO)/local' EXIT; \
-		python -m localaws run --folder $(DEMO)/local -- python -m pipeline.demo --build $(DEMO) $(if $(KEEP),--keep)
+		python -m localaws run --folder $(DEMO)/local --region $(REGION) -- python -m pipeline.demo --build $(DEMO) $(if $(KEEP),--keep)
 
 .PHONY: setup
 setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Install everything, from hashed locks
@@ -106,7 +107,7 @@ destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
 
 .PHONY: local-up
 local-up: .venv/infra $(IMAGES) ## Start the local AWS (every verb does when it needs to)
-	python -m localaws up --folder $(BUILD)/local
+	python -m localaws up --folder $(BUILD)/local --region $(REGION)
 
 .PHONY: local-down
 local-down: .venv/infra ## Stop the local AWS and everything it runs

@@ -42,7 +42,7 @@ def test_a_demo_that_was_interrupted_leaves_no_process_and_runs_again(tmp_path: 
 
     assert second.returncode == 0, told
     assert "none failed" in told
-    assert "No changes" in told
+    assert "no changes" in told
     assert "nothing is left" in told
     assert "data:image/jpeg;base64," in (folder / "summary.html").read_text()
     assert processes_below(folder) == []

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +41,19 @@ class Story:
         """Since the beginning."""
         return time.monotonic() - self._began
 
-    def make(self, verb: str, *knobs: str, outcome: str, found: str | None = None) -> str:
+    def make(self, verb: str, *knobs: str, outcome: str | Callable[[str], str]) -> str:
         """Run `make verb knobs` and tell its outcome.
 
         Args:
             verb: the Makefile's verb.
             knobs: NAME=value.
-            outcome: what to say when it went well; ``{}`` stands for what ``found`` found.
-            found: a pattern with one group; its last match in the output fills ``outcome``.
+            outcome: what to say when it went well, or what makes that of the verb's output.
 
         Returns:
             The verb's output.
 
         Raises:
-            Failed: the verb failed, or ``found`` found nothing.
+            Failed: the verb failed.
         """
         log = self._logs / f"{len(self.chapters) + 1:02}-{verb}.log"
         began = time.monotonic()
@@ -63,12 +62,8 @@ class Story:
         if code != 0:
             last = "\n".join(output.splitlines()[-_SHOWN_ON_FAILURE:])
             raise Failed(f"`make {verb}` failed with {code}. The end of {log}:\n{last}")
-        if found is not None:
-            matches = re.findall(found, output)
-            if not matches:
-                raise Failed(f"`make {verb}` did not say what was expected; see {log}.")
-            outcome = outcome.format(matches[-1])
-        self.tell(f"make {verb}", outcome, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self.tell(f"make {verb}", outcome if isinstance(outcome, str) else outcome(output), seconds)
         return output
 
     def tell(self, verb: str, outcome: str, seconds: float) -> None:

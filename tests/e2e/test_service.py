@@ -3,6 +3,7 @@
 The tests run in the order of this file; the last ones change what is deployed.
 """
 
+import base64
 import hashlib
 import io
 import json
@@ -14,14 +15,19 @@ import threading
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, processes_below
 from tests.events.samples import Sample, samples
+from tests.events.samples import picture as picture_bytes
 
 from contract.release import Artifact, read_release, write_release
 from pipeline.demo.callers import Callers
@@ -72,6 +78,65 @@ def test_every_sample_gets_its_answer(deployed: Stage, sample: Sample) -> None:
     body = json.loads(answer["body"]) if isinstance(answer["body"], str) else answer["body"]
     assert answer["statusCode"] == sample.expected["status"], body
     assert body.get("error", {}).get("code") == sample.expected.get("code")
+
+
+ODD_PICTURES = (
+    *("grey.jpg", "cmyk.jpg", "rgba.png", "grey_16_bits.png", "palette_transparent.png"),
+    *("rotated.jpg", "rgb.webp"),
+)
+
+
+@pytest.mark.parametrize("name", ODD_PICTURES)
+def test_every_kind_of_picture_is_answered(deployed: Stage, name: str) -> None:
+    event = {"image_base64": base64.b64encode(picture_bytes(name)).decode()}
+
+    answer = deployed.invoke(deployed.client("lambda"), event)
+
+    assert answer["statusCode"] == 200, answer
+
+
+def test_a_picture_larger_than_an_event_may_carry_is_refused_with_413(deployed: Stage) -> None:
+    event = {"image_base64": base64.b64encode(bytes(4_600_000)).decode()}
+
+    answer = deployed.invoke(deployed.client("lambda"), event)
+
+    assert answer["statusCode"] == 413
+    assert answer["body"]["error"]["code"] == "too_large"
+
+
+def test_a_picture_in_the_bucket_may_be_named(deployed: Stage) -> None:
+    bucket, picture = deployed.stack.bucket, deployed.picture()
+    deployed.client("s3").upload_file(str(picture), bucket, "pictures/dog.jpg")
+    client = deployed.client("lambda")
+
+    named = deployed.invoke(client, {"s3_uri": f"s3://{bucket}/pictures/dog.jpg"})
+    missing = deployed.invoke(client, {"s3_uri": f"s3://{bucket}/pictures/cat.jpg"})
+    secret = deployed.invoke(client, {"s3_uri": f"s3://{bucket}/model/dog.jpg"})
+
+    assert named["body"]["predictions"] == ask(deployed, client, picture)["predictions"]
+    assert (named["statusCode"], missing["statusCode"]) == (200, 404)
+    assert 400 <= secret["statusCode"] < 404
+
+
+@pytest.mark.parametrize(("signed", "status"), [(True, 200), (False, 403)])
+def test_the_function_url_answers_signed_requests_only(
+    deployed: Stage, signed: bool, status: int
+) -> None:
+    assert deployed.stack.function is not None
+    request = AWSRequest(
+        "POST",
+        deployed.stack.function.url,
+        headers={"Content-Type": "image/jpeg"},
+        data=deployed.picture().read_bytes(),
+    )
+    env = deployed.env
+    keys = Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+    if signed:
+        SigV4Auth(keys, "lambda", env["AWS_REGION"]).add_auth(request)
+
+    reply = URLLib3Session().send(request.prepare())
+
+    assert reply.status_code == status, reply.text
 
 
 def test_a_second_apply_plans_no_changes(deployed: Stage) -> None:
@@ -252,21 +317,85 @@ def test_the_endpoint_recovers_when_its_serving_process_is_killed(deployed: Stag
     assert set(containers(deployed)).isdisjoint(before)
 
 
-def test_a_new_model_is_rolled_over_with_no_request_lost(deployed: Stage, tmp_path: Path) -> None:
-    old = read_release(deployed.build / "release.tfvars.json").version
+@dataclass(frozen=True)
+class RollOver:
+    """What was seen while a new model took over from an old one."""
+
+    old: str
+    new: str
+    callers: Callers
+    changes: list[str]
+    """Terraform's changes: a sign and an address each."""
+    instances: int
+    """After the deployment; there were two before."""
+
+
+def scale_to_two(stage: Stage) -> dict[str, str]:
+    """Give the endpoint a second instance that autoscaling leaves alone; returns its variant."""
+    assert stage.stack.endpoint is not None
+    name, variant = stage.stack.endpoint.name, stage.stack.endpoint.variant
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/{variant}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    off = {"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True}
+    stage.client("application-autoscaling").register_scalable_target(**target, SuspendedState=off)
+    sagemaker = stage.client("sagemaker")
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name,
+        DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": 2}],
+    )
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    return target
+
+
+@pytest.fixture(scope="module")
+def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> RollOver:
+    second = tmp_path_factory.mktemp("second") / "hyperparameters.json"
     values = json.loads(Path("examples/hyperparameters.json").read_text()) | {"seed": 8}
-    (tmp_path / "second.json").write_text(json.dumps(values))
-    deployed.make("train", f"HYPERPARAMETERS={tmp_path / 'second.json'}")
+    second.write_text(json.dumps(values))
+    old = read_release(deployed.build / "release.tfvars.json").version
+    deployed.make("train", f"HYPERPARAMETERS={second}")
     deployed.make("package")
-    new = read_release(deployed.build / "release.tfvars.json").version
+    target = scale_to_two(deployed)
 
     with Callers(asking(deployed), 2) as callers:
         output = deployed.make("apply")
 
-    assert old != new
-    assert not callers.failures
-    assert set(callers.versions) == {old, new}
-    assert "module.endpoint[0].aws_sagemaker_endpoint.this" in output
+    assert deployed.stack.endpoint is not None
+    found = deployed.client("sagemaker").describe_endpoint(
+        EndpointName=deployed.stack.endpoint.name
+    )
+    on = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False}
+    deployed.client("application-autoscaling").register_scalable_target(**target, SuspendedState=on)
+    return RollOver(
+        old=old,
+        new=read_release(deployed.build / "release.tfvars.json").version,
+        callers=callers,
+        changes=[line.strip() for line in output.splitlines() if line.strip()[:1] in "+~±-"],
+        instances=found["ProductionVariants"][0]["DesiredInstanceCount"],
+    )
+
+
+def test_a_new_model_loses_no_request(rolled_over: RollOver) -> None:
+    assert rolled_over.old != rolled_over.new
+    assert not rolled_over.callers.failures
+    assert set(rolled_over.callers.versions) == {rolled_over.old, rolled_over.new}
+
+
+def test_a_new_model_updates_one_endpoint_in_place_and_nothing_else(rolled_over: RollOver) -> None:
+    assert rolled_over.changes == [
+        "~ module.endpoint[0].aws_sagemaker_endpoint.this",
+        "± module.endpoint[0].aws_sagemaker_endpoint_configuration.this",
+        "± module.endpoint[0].aws_sagemaker_model.this",
+    ]
+
+
+def test_a_deployment_keeps_the_fleet_as_large_as_it_was(rolled_over: RollOver) -> None:
+    assert rolled_over.instances == 2
 
 
 def test_a_model_that_cannot_start_leaves_the_old_one_serving(deployed: Stage) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
 
 CPU_BUILDS = [
-    # Wheels that a machine may offer through pip's find-links; far smaller than the CUDA build.
+    # Wheels that a machine may offer to pip as files; far smaller than the CUDA build.
     "torch==2.13.0 --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
 ]
 

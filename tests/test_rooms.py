@@ -1,6 +1,7 @@
 """Who may import whom: the borders of docs/architecture.md, checked by reading every import."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ MAY_IMPORT = {
 }
 TORCH_LIVES_IN = ("training/", "inference/", "contract/network.py")
 SDK_LIVES_IN = ("pipeline/",)
+UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 FUNCTION_MAY_IMPORT = {"boto3", "botocore"}
 
 
@@ -82,6 +84,19 @@ def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
     assert "sagemaker" not in names or place.startswith(SDK_LIVES_IN)
 
 
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(SRC)))
+def test_nothing_unpickles_and_torch_loads_tensors_only(path: Path) -> None:
+    source = path.read_text()
+    loads = [
+        {word.arg: ast.unparse(word.value) for word in node.keywords}
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+
+    assert {name.split(".")[0] for name in imported(source)} & UNPICKLERS == set()
+    assert all(words.get("weights_only") == "True" for words in loads)
+
+
 def test_the_function_needs_nothing_but_the_standard_library_and_boto3() -> None:
     names = {
         name.split(".")[0]
@@ -106,6 +121,22 @@ def test_no_machine_path_and_no_package_index_is_committed() -> None:
         if (root / name).suffix not in {".jpg", ".png", ".webp", ".gif"} and (root / name).is_file()
         for word in forbidden
         if word in (root / name).read_text(encoding="utf-8", errors="ignore")
+    ]
+
+    assert named == []
+
+
+def test_no_key_of_aws_and_no_private_key_is_committed() -> None:
+    root = SRC.parent
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    secret = re.compile(rb"\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+    named = [
+        name
+        for name in tracked
+        if (root / name).is_file() and secret.search((root / name).read_bytes())
     ]
 
     assert named == []

@@ -38,7 +38,7 @@ def read_json(path: Path, made_by: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ContractError(f"{path} does not exist; {made_by} makes it.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers too long and lists too deep
         raise ContractError(f"{path} is not JSON: {error}.") from None
 
 
@@ -77,6 +77,7 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        require(abs(value) < 2**1023, f"{where} is {_shown(value)}; it is too large a number.")
         return float(value)
     right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     require(right, f"{where} is {_shown(value)}; it must be {_KINDS[kind]}.")

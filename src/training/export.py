@@ -32,6 +32,7 @@ from contract.model_card import (
 from contract.network import Classifier
 from contract.preprocessing import decode, eval_view
 from training.data import Picture
+from training.views import one_thread
 
 LIBRARIES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 GOLDEN_QUALITY = 90
@@ -117,7 +118,8 @@ def write_golden(
 ) -> Golden:
     """Save a small copy of the best candidate that is still answered rightly as a copy."""
     copies = [shrunk(picture.path.read_bytes(), spec) for picture in candidates]
-    replies = [answer(classifier, data, spec, temperature, classes) for data in copies]
+    with one_thread():  # or the card's probability would depend on the number of cores
+        replies = [answer(classifier, data, spec, temperature, classes) for data in copies]
     right = [i for i, reply in enumerate(replies) if reply[0] == candidates[i].label]
     chosen = right[0] if right else 0
     (folder / GOLDEN_FILE).write_bytes(copies[chosen])

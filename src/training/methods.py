@@ -50,9 +50,9 @@ def train_head(
 
     with one_thread():
         best = fit(head, batches_of, validate, settings, log)
-    fold(head, mean_F, std_F)
-    with torch.inference_mode():
-        return best, head(features_NF[len(train) :])
+        fold(head, mean_F, std_F)
+        with torch.inference_mode():
+            return best, head(features_NF[len(train) :])
 
 
 @torch.no_grad()

@@ -3,11 +3,12 @@
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ def serving(base: Path, **environment: str) -> Iterator[Server]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     server = Server(process=process)
     reader = threading.Thread(target=server.follow)
@@ -111,7 +113,9 @@ def serving(base: Path, **environment: str) -> Iterator[Server]:
         server.port = server.wait_for("listening")["port"]
         yield server
     finally:
-        process.kill()
+        # The whole group: a worker that outlived its parent would hold the log open for ever.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         reader.join()
         assert process.stdout is not None

@@ -1,6 +1,7 @@
 """The four functions, called as AWS's inference toolkit calls them."""
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 from tests.events.samples import Sample, body_bytes, picture, samples
+from tests.inference.model import CLASSES
 
 from contract.messages import Reply
 from contract.model_card import WEIGHTS_FILE
@@ -53,6 +55,8 @@ def test_every_sample_gets_its_answer(model: Predictor, sample: Sample) -> None:
     assert (context.status, kind) == (sample.expected["status"], "application/json")
     reply = json.loads(text)
     assert reply.get("error", {}).get("code") == sample.expected.get("code")
+    count = sample.expected.get("predictions", len(CLASSES) if context.status == 200 else 0)
+    assert len(reply.get("predictions", [])) == count
 
 
 def test_without_a_context_the_functions_answer_as_well(model: Predictor) -> None:
@@ -95,6 +99,7 @@ def test_weights_are_read_as_the_library_reads_them(base_folder: Path) -> None:
     [
         b"",
         b"\xff" * 8,
+        pickle.dumps({"a": 1}),
         (2).to_bytes(8, "little") + b"[]",
         (9).to_bytes(8, "little") + b"not json!",
         (66).to_bytes(8, "little")

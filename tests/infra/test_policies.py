@@ -153,6 +153,17 @@ def test_the_bucket_refuses_requests_without_tls(resources: dict[str, dict[str, 
     ]
 
 
+def test_nobody_is_let_in_and_no_machine_has_a_key_pair(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    kinds = ("ingress_rule", "aws_security_group_rule", "aws_key_pair")
+    doors = [address for address in resources if any(kind in address for kind in kinds)]
+    doors += [address for address, values in resources.items() if values.get("ingress")]
+    keys = [values["key_name"] for values in resources.values() if values.get("key_name")]
+
+    assert (doors, keys) == ([], [])
+
+
 def _statements(policies: dict[str, Any]) -> list[dict[str, Any]]:
     return [statement for policy in policies.values() for statement in policy["Statement"]]
 

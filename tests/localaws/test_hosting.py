@@ -354,6 +354,22 @@ def test_a_container_killed_under_load_is_restarted_and_no_caller_notices(
     assert len(set().union(*seen)) == 2
 
 
+def test_a_request_in_flight_is_answered_by_the_next_container_when_its_own_is_killed(
+    stage: Stage, endpoint: str, tmp_path: Path
+) -> None:
+    pid = stage.ask(endpoint)["pid"]
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(stage.ask, endpoint, f"wait {tmp_path}")
+        started = until(lambda: list(tmp_path.glob("started-*")))
+        os.kill(pid, signal.SIGKILL)
+        (tmp_path / "go").touch()
+        answer = waiting.result()
+
+    assert started
+    assert answer["pid"] != pid
+
+
 def test_instances_are_added_and_taken_away(stage: Stage, endpoint: str) -> None:
     def scale(count: int) -> int:
         stage.sagemaker.update_endpoint_weights_and_capacities(

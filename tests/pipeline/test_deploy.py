@@ -206,3 +206,10 @@ def test_after_a_rolled_back_update_what_serves_is_current_again() -> None:
 
 def test_a_state_whose_current_model_serves_is_left_alone() -> None:
     assert restored(a_state(current="new", deposed="old"), serving={"new"}) is None
+
+
+def test_only_models_and_configurations_change_places() -> None:
+    state = a_state(current="new", deposed="old")
+    state["resources"][0]["type"] = "aws_sagemaker_endpoint"  # type: ignore[index]  # test data
+
+    assert restored(state, serving={"old"}) is None

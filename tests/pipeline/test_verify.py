@@ -8,7 +8,9 @@ from tests.pipeline.models import write_model
 from tests.pipeline.test_package import REPOSITORY
 
 from contract.stack import Function
+from contract.strict import ContractError
 from pipeline.asking import Refused, ask, bytes_request, picture_request, table
+from pipeline.aws import Account
 from pipeline.cli import Failed
 from pipeline.package import package_release
 from pipeline.verify import GoldenPicture, golden_of, verify
@@ -98,6 +100,35 @@ def test_the_golden_picture_comes_from_the_releases_archive(tmp_path: Path) -> N
     golden = golden_of(release, tmp_path, None, "bucket")
 
     assert golden == GoldenPicture(picture=b"a picture", label="dog", probability=0.8)
+
+
+@pytest.mark.slow
+def test_the_golden_picture_of_another_release_than_the_one_here_comes_from_the_bucket(
+    account: Account, bucket: str, tmp_path: Path
+) -> None:
+    write_model(tmp_path / "model")
+    release, archive = package_release(REPOSITORY, tmp_path), tmp_path / "model.tar.gz"
+    s3 = account.client("s3")
+    s3.put_object(Bucket=bucket, Key=release.model.key, Body=archive.read_bytes())
+    archive.write_bytes(b"the archive of a later release")
+
+    golden = golden_of(release, tmp_path, s3, bucket)
+
+    assert golden == GoldenPicture(picture=b"a picture", label="dog", probability=0.8)
+
+
+@pytest.mark.slow
+def test_an_archive_in_the_bucket_that_was_overwritten_is_not_believed(
+    account: Account, bucket: str, tmp_path: Path
+) -> None:
+    write_model(tmp_path / "model")
+    release, archive = package_release(REPOSITORY, tmp_path), tmp_path / "model.tar.gz"
+    s3 = account.client("s3")
+    s3.put_object(Bucket=bucket, Key=release.model.key, Body=archive.read_bytes() + b"\0")
+    archive.unlink()
+
+    with pytest.raises(ContractError, match="somebody overwrote it"):
+        golden_of(release, tmp_path, s3, bucket)
 
 
 def test_a_reply_of_another_shape_is_refused() -> None:

@@ -75,6 +75,20 @@ def test_a_head_has_the_same_bits_with_any_number_of_threads(folder: Folder, run
     assert one["card"] == three["card"]
 
 
+def test_each_layer_of_a_head_run_works_on_one_thread(folder: Folder, run: Run) -> None:
+    seen: set[tuple[str, int]] = set()
+
+    def look(layer: torch.nn.Module, _: object) -> None:
+        seen.add((type(layer).__name__, torch.get_num_threads()))
+
+    torch.set_num_threads(3)
+    with torch.nn.modules.module.register_module_forward_pre_hook(look):
+        run(folder(train=24, valid=4), "--epochs=1", "--hidden-units=16")
+
+    assert {"ResNet", "Linear", "Classifier"} <= {layer for layer, _ in seen}
+    assert {threads for _, threads in seen} == {1}
+
+
 def test_all_epochs_are_made_and_told_with_the_same_keys(folder: Folder, run: Run) -> None:
     result = run(folder(train=6, valid=2), "--epochs=7")
 

@@ -14,9 +14,10 @@ from calendar import timegm
 from pathlib import Path
 
 JUPYTER = "https://localhost:8443/api"
+METADATA = "/opt/ml/metadata/resource-metadata.json"
 
 
-def ask(path, jupyter=JUPYTER):
+def ask(jupyter, path):
     """A list from Jupyter; a server that does not answer has nothing running."""
     itself = ssl._create_unverified_context()  # noqa: S323 - its own certificate, on loopback
     url = f"{jupyter}/{path}"
@@ -39,20 +40,18 @@ def last_use(kernels, terminals, started, now):
     return max([started] + [seconds_of(it["last_activity"]) for it in kernels + terminals])
 
 
-def main():
+def main(minutes, jupyter=JUPYTER, metadata=METADATA):
     """Look once."""
-    limit_seconds = 60 * int(sys.argv[1])
+    limit_seconds = 60 * int(minutes)
     now = time.time()
     started = now - float(Path("/proc/uptime").read_text().split()[0])
-    idle_seconds = now - last_use(ask("kernels"), ask("terminals"), started, now)
+    idle_seconds = now - last_use(ask(jupyter, "kernels"), ask(jupyter, "terminals"), started, now)
     sys.stdout.write(f"idle for {idle_seconds / 60:.0f} of {limit_seconds / 60:.0f} minutes\n")
     if idle_seconds >= limit_seconds:
-        name = json.loads(Path("/opt/ml/metadata/resource-metadata.json").read_text())[
-            "ResourceName"
-        ]
+        name = json.loads(Path(metadata).read_text())["ResourceName"]
         stop = ["aws", "sagemaker", "stop-notebook-instance", "--notebook-instance-name", name]
         subprocess.run(stop, check=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

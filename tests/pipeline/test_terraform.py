@@ -178,7 +178,8 @@ def test_a_second_interrupt_reaches_terraform_and_nothing_stays_behind(tmp_path:
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
         "print('started', file=heard)\n"
         "for word in ('once', 'twice'):\n"
-        "    signal.sigwait({signal.SIGINT})\n"
+        "    if not signal.sigtimedwait({signal.SIGINT}, 10):\n"
+        "        break\n"
         "    print(word, file=heard)\n"
     )
     program.chmod(0o755)

@@ -17,18 +17,24 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
+ifeq ($(filter local aws,$(STAGE)),)
+$(error STAGE is '$(STAGE)'; it must be local or aws)
+endif
+
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 export TF_CLI_CONFIG_FILE := $(CURDIR)/build/terraform.rc
 export TF_IN_AUTOMATION := 1
 
+# A path of yours for the shell: it may hold spaces, and not every shell expands `DATA=~/dogs`.
+path = "$(patsubst ~/%,$(HOME)/%,$(1))"
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
-AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(BUILD)/local --region $(REGION) --)
+AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) --)
 REGION = $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' config/local.tfvars.json)
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
-TO_STAGE = --stage $(STAGE) --build $(BUILD)
-OVERRIDES = --hyperparameters $(HYPERPARAMETERS) --weights $(WEIGHTS)
+TO_STAGE = --stage $(STAGE) --build $(call path,$(BUILD))
+OVERRIDES = --hyperparameters $(call path,$(HYPERPARAMETERS)) --weights $(call path,$(WEIGHTS))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,9 +48,9 @@ help: ## List the verbs
 
 .PHONY: demo
 demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
-	@python -m localaws down --folder $(DEMO)/local
-	@trap 'test -n "$(KEEP)" || python -m localaws down --folder $(DEMO)/local' EXIT; \
-		python -m localaws run --folder $(DEMO)/local --region $(REGION) -- python -m pipeline.demo --build $(DEMO) $(if $(KEEP),--keep)
+	@python -m localaws down --folder $(call path,$(DEMO)/local)
+	@trap 'test -n "$(KEEP)" || python -m localaws down --folder $(call path,$(DEMO)/local)' EXIT; \
+		python -m localaws run --folder $(call path,$(DEMO)/local) --region $(REGION) -- python -m pipeline.demo --build $(call path,$(DEMO)) $(if $(KEEP),--keep)
 
 .PHONY: setup
 setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Install everything, from hashed locks
@@ -52,22 +58,21 @@ setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Insta
 ##@ Model
 
 .PHONY: data
-data: $(DATA) ## Draw an example folder of labelled photos into DATA
-
-$(DATA): | .venv/train
-	python examples/draw_photos.py --out $@
+data: .venv/train ## Draw an example folder of labelled photos into DATA
+	@if test -d $(call path,$(DATA)); then echo $(call path,$(DATA)) is there already.; \
+		else python examples/draw_photos.py --out $(call path,$(DATA)); fi
 
 .PHONY: train
 train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
-	python -m training.main --data $(DATA) --model-dir $(BUILD)/model --output-dir $(BUILD)/training $(OVERRIDES)
+	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) $(OVERRIDES)
 
 .PHONY: train-ec2
 train-ec2: .venv/infra $(IMAGES) build/terraform.rc ## Train on the stage's EC2 instance, then stop it
-	$(AWS) python -m pipeline.train_ec2 $(TO_STAGE) --data $(DATA) $(OVERRIDES)
+	$(AWS) python -m pipeline.train_ec2 $(TO_STAGE) --data $(call path,$(DATA)) $(OVERRIDES)
 
 .PHONY: train-sagemaker
 train-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Train as a SageMaker training job
-	$(AWS) python -m pipeline.train_job $(TO_STAGE) --data $(DATA) $(OVERRIDES)
+	$(AWS) python -m pipeline.train_job $(TO_STAGE) --data $(call path,$(DATA)) $(OVERRIDES)
 
 ##@ Service
 
@@ -89,11 +94,11 @@ apply: .venv/infra $(IMAGES) build/terraform.rc ## Make STAGE match the code and
 
 .PHONY: predict
 predict: .venv/infra ## Ask the deployed service about IMAGE
-	$(AWS) python -m pipeline.predict $(TO_STAGE) "$(IMAGE)"
+	$(AWS) python -m pipeline.predict $(TO_STAGE) $(call path,$(IMAGE))
 
 .PHONY: rollback
 rollback: .venv/infra $(IMAGES) build/terraform.rc ## Deploy the release before this one, or TO=version
-	$(AWS) python -m pipeline.rollback $(TO_STAGE) $(if $(TO),--to $(TO)) $(if $(YES),--yes)
+	$(AWS) python -m pipeline.rollback $(TO_STAGE) $(if $(TO),--to "$(TO)") $(if $(YES),--yes)
 
 .PHONY: releases
 releases: .venv/infra ## List the verified releases
@@ -107,15 +112,15 @@ destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
 
 .PHONY: local-up
 local-up: .venv/infra $(IMAGES) ## Start the local AWS (every verb does when it needs to)
-	python -m localaws up --folder $(BUILD)/local --region $(REGION)
+	python -m localaws up --folder $(call path,$(BUILD)/local) --region $(REGION)
 
 .PHONY: local-down
 local-down: .venv/infra ## Stop the local AWS and everything it runs
-	python -m localaws down --folder $(BUILD)/local
+	python -m localaws down --folder $(call path,$(BUILD)/local)
 
 .PHONY: logs
 logs: .venv/infra ## Show what the local AWS does
-	python -m localaws logs --folder $(BUILD)/local
+	python -m localaws logs --folder $(call path,$(BUILD)/local)
 
 ##@ Development
 

@@ -60,7 +60,8 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
     Raises:
         ContractError: the file is missing, misspelt or out of range.
     """
-    return parse(Hyperparameters, read_json(path, "your checkout, or `make tune`,"), path.name)
+    made_by = "HYPERPARAMETERS=file names another, `git restore config`"
+    return parse(Hyperparameters, read_json(path, made_by), path.name)
 
 
 def from_text(values: dict[str, str], base: Hyperparameters) -> Hyperparameters:

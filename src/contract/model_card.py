@@ -155,10 +155,15 @@ def read_card(folder: Path) -> ModelCard:
     card = parse(ModelCard, raw, CARD_FILE)
     for name, wanted in card.files.items():
         require(
-            (folder / name).is_file(), f"{folder / name} is missing, though {CARD_FILE} lists it."
+            (folder / name).is_file(),
+            f"{folder / name} is missing, though {CARD_FILE} lists it; train again.",
         )
         found = file_sha256(folder / name)
-        require(found == wanted, f"{name} has SHA-256 {found}; {CARD_FILE} says {wanted}.")
+        require(
+            found == wanted,
+            f"{folder / name} has SHA-256 {found}; {CARD_FILE} says {wanted}. "
+            "It was altered: train again.",
+        )
     return card
 
 

@@ -242,4 +242,4 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ContractError: the file is missing, misspelt or out of range.
     """
-    return parse(Settings, read_json(path, "your checkout (git restore config)"), path.name)
+    return parse(Settings, read_json(path, "`git restore config`"), path.name)

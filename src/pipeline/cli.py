@@ -22,6 +22,9 @@ from botocore.exceptions import (
 from contract.settings import Settings, read_settings
 from contract.strict import ContractError, require
 
+GONE = frozenset({"InvalidInstanceID.NotFound", "NoSuchBucket", "ResourceNotFoundException"})
+"""Codes that come when what build/stack.json names is no longer there."""
+
 
 class Failed(Exception):  # noqa: N818 - it is no programming error
     """Something went wrong in the account; the message says what, and what stands now."""
@@ -90,16 +93,23 @@ def run_verb(
     except NoRegionError as error:
         return _complain(str(error), 2)
     except EndpointConnectionError as error:
-        return _complain(f"{error} Is the network up?", 1)
+        return _complain(f"{error} Is the network up, or was the local AWS stopped?", 1)
     except ClientError as error:
         detail = error.response["Error"]
+        code = detail.get("Code")
+        hint = (
+            ". If it was removed, as `make local-down` removes all of the local AWS, "
+            "`make apply` makes it again."
+        )
         return _complain(
-            f"AWS answered {error.operation_name} with {detail.get('Code')}: "
-            f"{detail.get('Message')}",
+            f"AWS answered {error.operation_name} with {code}: "
+            f"{detail.get('Message')}{hint if code in GONE else ''}",
             1,
         )
     except (BotoCoreError, Failed) as error:
         return _complain(str(error), 1)
+    except OSError as error:
+        return _complain(f"{error}. Check the path, its rights and the space left.", 2)
     except KeyboardInterrupt:
         return _complain("Interrupted.", 130)
     finally:
@@ -116,7 +126,11 @@ def confirm(question: str) -> None:
     require(
         sys.stdin.isatty(), f"{question} Nobody is there to answer: add --yes if that is meant."
     )
-    require(input(f"{question} Type yes to go on: ").strip() == "yes", "Stopped: nothing was done.")
+    try:
+        answer = input(f"{question} Type yes to go on: ")
+    except EOFError:  # Ctrl-D
+        answer = ""
+    require(answer.strip() == "yes", "Stopped: nothing was done.")
 
 
 def _complain(message: str, code: int) -> int:

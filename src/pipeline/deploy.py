@@ -25,7 +25,7 @@ from pipeline.restore import restored, serving_names
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
 from pipeline.state import STATE_KEY, ensure_state_bucket
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
-from pipeline.upload import upload_release
+from pipeline.upload import packaged, upload_release
 from pipeline.verify import golden_of, verify
 
 INFRA = Path("infra")
@@ -99,6 +99,8 @@ class Deployment:
         say(f"Release {release.version}.")
         s3 = self._account.client("s3")
         if self._before is None or not bucket_exists(s3, self._before.bucket):
+            for artifact in (release.model, release.training, release.function):
+                packaged(artifact, self._place.build)
             say("There is no bucket for the archives yet, so what needs no release comes first.")
             self._before = self._converge(None)
         if self._before is not None and not self._wishes.plan_only:

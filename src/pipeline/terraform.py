@@ -6,6 +6,7 @@ told as it comes: what is planned, what is being made, what went wrong.
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +57,7 @@ class Terraform:
         rc = environment.get("TF_CLI_CONFIG_FILE")
         if rc and not Path(rc).is_file():
             del environment["TF_CLI_CONFIG_FILE"]  # Terraform would warn at every call
-        self._terraform = _Streamed(folder, environment)
+        self._terraform = _Streamed(folder, environment, tell)
 
     def init(self, backend: Mapping[str, str]) -> None:
         """Fetch the provider and connect to the state."""
@@ -150,15 +151,18 @@ class Terraform:
             self._tell(f"Terraform's provider did not answer; trying {name} once more.")
             code, _, complaint = call()
         if code not in fine:
-            raise TerraformFailed(f"terraform {name} failed.\n{complaint.strip()}")
+            raise TerraformFailed(f"terraform {name} failed.\n{_advised(complaint.strip())}")
         return code
 
 
 class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no types
     """python-terraform builds the command; its output is heard line by line while it runs."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], tell: Callable[[str], None]
+    ) -> None:
         super().__init__(working_dir=str(folder))
+        self._tell = tell
         self.variables = None  # its own default becomes a temporary file at every call
         self._environment = dict(environment)
 
@@ -192,10 +196,27 @@ class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no 
             except KeyboardInterrupt:
                 # In a group of its own Terraform hears of it once, from here: it ends in order,
                 # keeps its state and frees the lock. A second Ctrl-C makes it stop at once.
-                process.send_signal(signal.SIGINT)
-                process.communicate()
+                self._tell("Terraform ends what it has begun; Ctrl-C again stops it at once.")
+                try:
+                    process.send_signal(signal.SIGINT)
+                    process.communicate()
+                except KeyboardInterrupt:
+                    process.send_signal(signal.SIGINT)
+                    process.communicate()
                 raise
         return process.returncode, "", "\n".join(complaints)
+
+
+def _advised(complaint: str) -> str:
+    """Terraform's words; of a lock only who holds it, and what to do here."""
+    holder = re.search(r"Who: +(.+)\n(?:.*\n)*? +Created: +(.+)", complaint)
+    if "Error acquiring the state lock" not in complaint or holder is None:
+        return complaint
+    return (
+        f"{holder[1]} holds the lock of the state since {holder[2]}. Another command is under "
+        "way, or one was killed: try again later. docs/operations.md says how to remove a lock "
+        "that nobody holds."
+    )
 
 
 def _heard(line: str, on_event: Callable[[Mapping[str, Any]], None]) -> str:

@@ -76,6 +76,17 @@ def upload_archive(
     if is_there(s3, bucket, artifact.key, artifact.sha256):
         tell(f"There already: {artifact.key}")
         return
+    file = packaged(artifact, build)
+    sent = put_once(s3, bucket, artifact.key, file, artifact.sha256, tell)
+    tell(f"{'Uploaded' if sent else 'There already'}: {artifact.key}")
+
+
+def packaged(artifact: Artifact, build: Path) -> Path:
+    """An archive as `make package` left it.
+
+    Raises:
+        ContractError: it is missing or another one.
+    """
     file = build / Path(artifact.key).name
     require(file.is_file(), f"{file} does not exist; `make package` makes it.")
     found = file_sha256(file)
@@ -84,8 +95,7 @@ def upload_archive(
         f"{file} has SHA-256 {found}; {build / RELEASE_FILE} names {artifact.sha256}. "
         "Run `make package` again.",
     )
-    sent = put_once(s3, bucket, artifact.key, file, artifact.sha256, tell)
-    tell(f"{'Uploaded' if sent else 'There already'}: {artifact.key}")
+    return file
 
 
 def upload_dataset(s3: Client, bucket: str, dataset: Dataset, tell: Callable[[str], None]) -> str:

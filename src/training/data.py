@@ -80,7 +80,10 @@ def read_data(root: Path) -> Data:
     Raises:
         ContractError: the folder is missing, empty, or cannot train a classifier.
     """
-    require(root.is_dir(), f"{root} is not a folder; name {LAYOUT}.")
+    require(
+        root.is_dir(),
+        f"{root} is not a folder; `make data` draws an example, DATA=folder names yours: {LAYOUT}.",
+    )
     splits = {ALIASES.get(f.name, f.name): f for f in _folders(root)}
     if "train" in splits:
         homes = {name: splits[name] for name in SPLITS if name in splits}

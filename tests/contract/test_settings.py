@@ -99,7 +99,7 @@ def test_a_name_that_aws_would_refuse_is_refused_here(name: str, tmp_path: Path)
 
 
 def test_a_missing_file_says_where_it_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="does not exist; your checkout"):
+    with pytest.raises(ContractError, match="does not exist; `git restore config` makes it"):
         read_settings(tmp_path / "nothing.tfvars.json")
 
 

@@ -133,3 +133,14 @@ def test_a_daemon_that_cannot_start_is_reported_with_its_last_lines(
 
     with pytest.raises(control.ControlError, match="no such luck"):
         control.up(folder, "us-east-1")
+
+
+def test_a_reader_of_the_log_may_stop_when_it_has_read_enough(tmp_path: Path) -> None:
+    (tmp_path / "gateway.log").write_text("a line of the log\n" * 100_000)
+
+    with _localaws("logs", "--folder", str(tmp_path)) as reading:
+        assert reading.stdout is not None
+        assert reading.stdout.readline() == "a line of the log\n"
+        reading.stdout.close()
+
+    assert reading.returncode == 0

@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,7 @@ from pipeline.aws import Account
 from pipeline.state import ensure_state_bucket, remove_state_bucket
 from pipeline.terraform import Change, Terraform, TerraformFailed
 
+SOURCE = str(Path(__file__).parents[2] / "src")
 CONFIGURATION = {"key": "terraform.tfstate", "use_lockfile": "true"}
 
 
@@ -130,6 +135,30 @@ def test_a_provider_that_never_answers_is_given_up(
     assert runs(tmp_path) == 2
 
 
+def test_a_lock_names_its_holder_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = """cat <<'END'
+Error acquiring the state lock
+Error message: api error PreconditionFailed: At least one of the pre-conditions did not hold
+Lock Info:
+  ID:        b61e295d
+  Operation: OperationTypePlan
+  Who:       ada@laptop
+  Version:   1.11.4
+  Created:   2026-11-22 18:11:25.37 +0000 UTC
+You can disable locking with the "-lock=false" flag.
+END
+exit 1"""
+    terraform = fake(tmp_path, monkeypatch, body)
+
+    with pytest.raises(TerraformFailed, match="ada@laptop .* since 2026-11-22 18:11") as failure:
+        terraform.plan([], {})
+
+    assert "docs/operations.md" in str(failure.value)
+    assert "-lock=false" not in str(failure.value)
+
+
 def test_a_configuration_file_that_does_not_exist_is_not_named_to_terraform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,3 +166,41 @@ def test_a_configuration_file_that_does_not_exist_is_not_named_to_terraform(
     terraform = fake(tmp_path, monkeypatch, '[ -z "$TF_CLI_CONFIG_FILE" ]')
 
     terraform.init({})
+
+
+def test_a_second_interrupt_reaches_terraform_and_nothing_stays_behind(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "terraform"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import signal, sys\n"
+        f"heard = open({str(tmp_path / 'heard')!r}, 'w', buffering=1)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+        "print('started', file=heard)\n"
+        "for word in ('once', 'twice'):\n"
+        "    if not signal.sigtimedwait({signal.SIGINT}, 10):\n"
+        "        break\n"
+        "    print(word, file=heard)\n"
+    )
+    program.chmod(0o755)
+    os.mkfifo(tmp_path / "heard")
+    verb = (
+        "from pathlib import Path; from pipeline.terraform import Terraform;"
+        "Terraform(Path(), Path('data'), 'us-east-1', print).apply()"
+    )
+    env = os.environ | {"PATH": f"{program.parent}:/usr/bin:/bin", "PYTHONPATH": SOURCE}
+
+    with subprocess.Popen(
+        [sys.executable, "-c", verb], cwd=tmp_path, env=env, stderr=subprocess.PIPE
+    ) as person:
+        with (tmp_path / "heard").open() as heard:
+            words = []
+            for line in heard:
+                words.append(line.strip())
+                if words[-1] != "twice":
+                    person.send_signal(signal.SIGINT)
+        assert person.stderr is not None
+        complaint = person.stderr.read().decode()
+
+    assert words == ["started", "once", "twice"]
+    assert "KeyboardInterrupt" in complaint

@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from tests.localaws.starting import start_local_aws
 
 from localaws import control
 
@@ -47,17 +47,6 @@ def until(holds: Callable[[], bool]) -> bool:
             return True
         pause.wait(0.05)
     return False
-
-
-def start_local_aws(folder: Path) -> control.Address:
-    """As a person starts it: the process that does is gone when the test begins."""
-    env = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}
-    source = str(Path(control.__file__).parents[1])
-    up = [sys.executable, "-m", "localaws", "up", "--folder", str(folder)]
-    subprocess.run(up, check=True, env={**env, "PYTHONPATH": source})
-    address = control.find(folder)
-    assert address is not None
-    return address
 
 
 @pytest.mark.parametrize("end", ["down", "kill -9"])

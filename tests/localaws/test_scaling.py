@@ -1,8 +1,5 @@
 import io
 import json
-import os
-import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
@@ -12,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from tests.localaws.starting import start_local_aws
 
 from localaws import control
 
@@ -69,17 +67,6 @@ def until(holds: Callable[[], Any]) -> bool:
             return True
         pause.wait(0.1)
     return False
-
-
-def start_local_aws(folder: Path) -> control.Address:
-    """As a person starts it: the process that does is gone when the test begins."""
-    env = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}
-    source = str(Path(control.__file__).parents[1])
-    up = [sys.executable, "-m", "localaws", "up", "--folder", str(folder)]
-    subprocess.run(up, check=True, env={**env, "PYTHONPATH": source})
-    address = control.find(folder)
-    assert address is not None
-    return address
 
 
 @pytest.fixture(scope="module")

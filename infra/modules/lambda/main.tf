@@ -54,13 +54,6 @@ resource "aws_lambda_function" "this" {
 
   tags = var.tags
 
-  lifecycle {
-    postcondition {
-      condition     = self.code_sha256 == local.sha256_base64
-      error_message = "The deployed code has SHA-256 ${self.code_sha256}, the release says ${local.sha256_base64} (base64). Something else is stored as ${var.archive.key}: run `make package upload`, then apply again."
-    }
-  }
-
   depends_on = [aws_cloudwatch_log_group.this]
 }
 

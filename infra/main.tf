@@ -33,75 +33,84 @@ module "network" {
 module "ec2_training" {
   source = "./modules/ec2_training"
 
-  bucket_name        = module.storage.bucket_name
-  log_retention_days = var.monitoring.log_retention_days
-  name               = var.name
-  settings           = var.ec2_training
-  tags               = local.tags
-  vpc                = module.network.vpc
+  bucket                   = module.storage.bucket
+  log_retention_days       = var.monitoring.log_retention_days
+  name                     = var.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  settings                 = var.ec2_training
+  tags                     = local.tags
+  vpc                      = module.network.vpc
 }
 
 module "training_job" {
   source = "./modules/training_job"
 
-  bucket_name = module.storage.bucket_name
-  name        = var.name
-  tags        = local.tags
-  vpc         = module.network.vpc
+  bucket                   = module.storage.bucket
+  name                     = var.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  tags                     = local.tags
+  vpc                      = module.network.vpc
 }
 
 module "notebook" {
   source = "./modules/notebook"
   count  = var.notebook.enabled ? 1 : 0
 
-  bucket_name           = module.storage.bucket_name
-  job_prefix            = var.name
-  name                  = var.name
-  settings              = var.notebook
-  tags                  = local.tags
-  training_job_role_arn = module.training_job.role_arn
-  vpc                   = module.network.vpc
+  bucket                   = module.storage.bucket
+  job_prefix               = var.name
+  name                     = var.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  settings                 = var.notebook
+  tags                     = local.tags
+  training_job_role_arn    = module.training_job.role_arn
+  vpc                      = module.network.vpc
 }
 
 module "endpoint" {
   source = "./modules/endpoint"
   count  = local.released ? 1 : 0
 
-  live_instances     = var.live_instances
-  log_retention_days = var.monitoring.log_retention_days
-  model              = merge(var.release.model, { bucket_name = module.storage.bucket_name })
-  name               = var.name
-  scaling            = var.scaling
-  settings           = var.endpoint
-  tags               = local.tags
-  vpc                = module.network.vpc
+  bucket                   = module.storage.bucket
+  live_instances           = var.live_instances
+  log_retention_days       = var.monitoring.log_retention_days
+  model                    = var.release.model
+  name                     = var.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  scaling                  = var.scaling
+  settings                 = var.endpoint
+  tags                     = local.tags
+  vpc                      = module.network.vpc
 }
 
 module "function" {
   source = "./modules/lambda"
   count  = local.released ? 1 : 0
 
-  archive            = merge(var.release.function, { bucket_name = module.storage.bucket_name })
-  endpoint           = { arn = module.endpoint[0].arn, name = module.endpoint[0].name }
-  log_retention_days = var.monitoring.log_retention_days
-  name               = var.name
-  settings           = var.function
-  tags               = local.tags
-  vpc                = module.network.vpc
+  archive                  = var.release.function
+  bucket_name              = module.storage.bucket.name
+  endpoint                 = { arn = module.endpoint[0].arn, name = module.endpoint[0].name }
+  log_retention_days       = var.monitoring.log_retention_days
+  name                     = var.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  settings                 = var.function
+  tags                     = local.tags
+  vpc                      = module.network.vpc
 }
 
 module "monitoring" {
   source = "./modules/monitoring"
 
-  alarm_email = var.monitoring.alarm_email
-  name        = var.name
+  alarm_email     = var.monitoring.alarm_email
+  latency_seconds = var.monitoring.latency_seconds
+  max_monthly_usd = var.max_monthly_usd
+  name            = var.name
   serving = !local.released ? null : {
     endpoint_name = module.endpoint[0].name
     function_name = module.function[0].name
     variant       = module.endpoint[0].variant
   }
   tags = local.tags
-  training = var.ec2_training.spot ? null : {
+  training = var.ec2_training.at_end == "terminate" ? null : {
     instance_id = module.ec2_training.instance_id
     max_hours   = var.ec2_training.max_hours
   }

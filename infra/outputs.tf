@@ -2,7 +2,7 @@ output "stack" {
   description = "All that a program needs to know of this stage; written to build/stack.json."
   value = {
     account_id = data.aws_caller_identity.this.account_id
-    bucket     = module.storage.bucket_name
+    bucket     = module.storage.bucket.name
     ec2_training = {
       instance_id        = module.ec2_training.instance_id
       instance_type      = var.ec2_training.instance_type

@@ -6,6 +6,7 @@ variable "ec2_training" {
   type = object({
     ami_id        = optional(string)
     ami_line      = string
+    at_end        = string
     instance_type = string
     max_hours     = number
     spot          = bool
@@ -17,9 +18,21 @@ variable "ec2_training" {
 variable "endpoint" {
   description = "The SageMaker endpoint that serves the model."
   type = object({
+    capture_percent = number
     image           = string
     instance_type   = string
+    mode            = string
     pictures_prefix = optional(string)
+    rollout = object({
+      kind         = string
+      step_percent = number
+      wait_seconds = number
+    })
+    serverless = object({
+      max_concurrency         = number
+      memory_mb               = number
+      provisioned_concurrency = number
+    })
   })
   nullable = false
 }
@@ -27,10 +40,20 @@ variable "endpoint" {
 variable "function" {
   description = "The Lambda function that callers talk to."
   type = object({
+    api = optional(object({
+      burst               = number
+      requests_per_second = number
+    }))
+    canary = optional(object({
+      percent = number
+      seconds = number
+    }))
+    dead_letters            = bool
     memory_mb               = number
     provisioned_concurrency = number
     reserved_concurrency    = number
     timeout_seconds         = number
+    traced                  = bool
   })
   nullable = false
 }
@@ -41,10 +64,17 @@ variable "live_instances" {
   default     = null
 }
 
+variable "max_monthly_usd" {
+  description = "What the stage may cost in a month; an AWS budget warns of it. Null is no limit."
+  type        = number
+  default     = null
+}
+
 variable "monitoring" {
   description = "Logs and alarms."
   type = object({
     alarm_email        = optional(string)
+    latency_seconds    = number
     log_retention_days = number
   })
   nullable = false
@@ -87,6 +117,17 @@ variable "notebook" {
   nullable = false
 }
 
+variable "permissions_boundary_arn" {
+  description = "Policy that limits what any role can ever do; null is no limit."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be null or a policy's ARN, like arn:aws:iam::123456789012:policy/kennel-boundary."
+  }
+}
+
 variable "region" {
   description = "Where the stage lives; the environment must agree."
   type        = string
@@ -119,11 +160,19 @@ variable "release" {
 variable "scaling" {
   description = "How far and how fast the endpoint follows its traffic."
   type = object({
-    invocations_per_instance_per_minute = number
+    concurrent_requests_per_instance    = optional(number)
+    invocations_per_instance_per_minute = optional(number)
     max_instances                       = number
     min_instances                       = number
+    scale_in                            = bool
     scale_in_cooldown_seconds           = number
     scale_out_cooldown_seconds          = number
+    schedules = map(object({
+      at            = string
+      max_instances = number
+      min_instances = number
+      time_zone     = string
+    }))
   })
   nullable = false
 }
@@ -143,7 +192,9 @@ variable "storage" {
   description = "The artifact bucket."
   type = object({
     expire_old_versions_days = optional(number)
+    expire_runs_days         = optional(number)
     force_destroy            = bool
+    kms_key_arn              = optional(string)
   })
   nullable = false
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from contract.serving import Endpoint, Function, Scaling
 from contract.strict import parse, read_json, require
 
 
@@ -21,7 +22,10 @@ class Ec2Training:
     """A machine image to use as it is; null picks one that fits the instance type."""
 
     ami_line: str
-    """Deep Learning AMI line for GPU types: PyTorch version and system, `2.5-ubuntu-22.04`."""
+    """Deep Learning AMI line for GPU types: PyTorch version and system, `2.12-ubuntu-24.04`."""
+
+    at_end: Literal["stop", "terminate"]
+    """stop keeps instance and volume after a run; terminate launches a new one for each run."""
 
     instance_type: str
     """For example t3.large."""
@@ -30,7 +34,7 @@ class Ec2Training:
     """The instance switches itself off after so many hours, whatever happens."""
 
     spot: bool
-    """Use spare capacity: cheaper, and it may be taken away."""
+    """Use spare capacity: cheaper, and it may be taken away; only with at_end terminate."""
 
     volume_gb: int
     """Size of the encrypted root volume, in GiB."""
@@ -38,58 +42,10 @@ class Ec2Training:
     def __post_init__(self) -> None:
         require(1 <= self.max_hours <= 168, "max_hours must be 1 to 168.")
         require(30 <= self.volume_gb <= 16384, "volume_gb must be 30 to 16384.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
-    """The SageMaker endpoint that serves the model."""
-
-    image: str
-    """AWS's prebuilt image as `repository:tag`, or the full address of your own."""
-
-    instance_type: str
-    """For example ml.c7i.large."""
-
-    pictures_prefix: str | None
-    """Prefix in the bucket whose pictures a request may name; null isolates the container."""
-
-    def __post_init__(self) -> None:
-        require(":" in self.image, "image must be repository:tag or a full image address.")
         require(
-            self.instance_type.startswith("ml."),
-            "instance_type must start with 'ml.'.",
+            self.at_end == "terminate" or not self.spot,
+            "at_end must be 'terminate' when spot is true: spot capacity cannot be kept.",
         )
-        require(
-            self.pictures_prefix is None
-            or re.fullmatch(r"([A-Za-z0-9_.-]+/)+", self.pictures_prefix) is not None,
-            "pictures_prefix must be null or end with a slash, like 'pictures/'.",
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Function:
-    """The Lambda function that callers talk to."""
-
-    memory_mb: int
-    """Memory, in MiB; CPU grows with it."""
-
-    provisioned_concurrency: int
-    """How many copies are kept warm, and paid for all the time; 0 is none."""
-
-    reserved_concurrency: int
-    """Most requests in flight at once. Further ones get HTTP 429."""
-
-    timeout_seconds: int
-    """When a request is given up."""
-
-    def __post_init__(self) -> None:
-        require(128 <= self.memory_mb <= 10240, "memory_mb must be 128 to 10240.")
-        require(self.reserved_concurrency >= 1, "reserved_concurrency must be at least 1.")
-        require(
-            0 <= self.provisioned_concurrency <= self.reserved_concurrency,
-            "provisioned_concurrency must be 0 to reserved_concurrency.",
-        )
-        require(5 <= self.timeout_seconds <= 900, "timeout_seconds must be 5 to 900.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +55,14 @@ class Monitoring:
     alarm_email: str | None
     """Who hears of alarms; null is nobody."""
 
+    latency_seconds: float
+    """A model that takes longer than this, on average over 5 minutes, rings."""
+
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365]
     """How long logs are kept."""
+
+    def __post_init__(self) -> None:
+        require(self.latency_seconds > 0, "latency_seconds must be above 0.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,53 +113,35 @@ class Notebook:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scaling:
-    """How far and how fast the endpoint follows its traffic."""
-
-    invocations_per_instance_per_minute: float
-    """The load that the autoscaler aims at."""
-
-    max_instances: int
-    """The ceiling of your bill."""
-
-    min_instances: int
-    """What runs at night."""
-
-    scale_in_cooldown_seconds: int
-    """Wait after removing instances before removing more."""
-
-    scale_out_cooldown_seconds: int
-    """Wait after adding instances before adding more."""
-
-    def __post_init__(self) -> None:
-        require(
-            self.invocations_per_instance_per_minute > 0,
-            "invocations_per_instance_per_minute must be above 0.",
-        )
-        require(self.min_instances >= 1, "min_instances must be at least 1.")
-        require(
-            self.min_instances <= self.max_instances,
-            "min_instances must not exceed max_instances.",
-        )
-        require(
-            self.scale_in_cooldown_seconds >= 0 and self.scale_out_cooldown_seconds >= 0,
-            "cooldowns must not be negative.",
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Storage:
     """The artifact bucket."""
 
     expire_old_versions_days: int | None
     """Overwritten or deleted objects are gone for good after so many days; null keeps them."""
 
+    expire_runs_days: int | None
+    """What runs, jobs and data capture left is deleted after so many days; null keeps it."""
+
     force_destroy: bool
     """Whether `make destroy` may delete a bucket that still holds artifacts."""
 
+    kms_key_arn: str | None
+    """Encrypt with this KMS key of yours; null is S3's own keys."""
+
     def __post_init__(self) -> None:
-        days = self.expire_old_versions_days
-        require(days is None or days >= 1, "expire_old_versions_days must be null or at least 1.")
+        for name, days in (
+            ("expire_old_versions_days", self.expire_old_versions_days),
+            ("expire_runs_days", self.expire_runs_days),
+        ):
+            require(days is None or days >= 1, f"{name} must be null or at least 1.")
+        require(
+            self.kms_key_arn is None
+            or re.fullmatch(
+                r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", self.kms_key_arn
+            )
+            is not None,
+            "kms_key_arn must be null or the ARN of a key, arn:aws:kms:REGION:ACCOUNT:key/ID.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,11 +151,15 @@ class Settings:
     ec2_training: Ec2Training
     endpoint: Endpoint
     function: Function
+    max_monthly_usd: float | None
+    """An estimate above it stops `make apply`, and the AWS budget warns of it; null is no limit."""
     monitoring: Monitoring
     name: str
     """Prefix of every resource's name."""
     network: Network
     notebook: Notebook
+    permissions_boundary_arn: str | None
+    """Policy that limits what any role of the project can ever do; null is no limit."""
     region: str
     """For example us-east-1."""
     scaling: Scaling
@@ -228,6 +176,17 @@ class Settings:
         require(
             re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", self.region) is not None,
             f"region is {self.region!r}; it must look like us-east-1.",
+        )
+        require(
+            self.max_monthly_usd is None or self.max_monthly_usd > 0,
+            "max_monthly_usd must be null or above 0.",
+        )
+        boundary = self.permissions_boundary_arn
+        require(
+            boundary is None
+            or re.fullmatch(r"arn:[a-z-]+:iam::(\d{12}|aws):policy/.+", boundary) is not None,
+            "permissions_boundary_arn must be null or a policy's ARN, like "
+            "arn:aws:iam::123456789012:policy/kennel-boundary.",
         )
 
 

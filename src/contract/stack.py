@@ -11,7 +11,7 @@ class Ec2Training:
     """Where `make train-ec2` trains."""
 
     instance_id: str | None
-    """The managed instance; null for spot, which is launched for each run."""
+    """The kept instance; null where each run launches its own."""
     instance_type: str
     launch_template_id: str
     log_group: str

@@ -11,16 +11,22 @@ from tests.infra import expectations, stages
 from tests.infra.conftest import INFRA, Folder, Workshop
 
 BAD_VALUES = expectations.read(Path(__file__).with_name("bad_values.yaml"))
-ARCHIVE = {"bucket_name": "kennel", "key": "archive", "sha256": stages.SHA256}
+ARCHIVE = {"key": "archive", "sha256": stages.SHA256}
+BUCKET = {"name": "kennel"}
 NEEDED: dict[str, dict[str, Any]] = {
-    "ec2_training": {"bucket_name": "kennel", "name": "kennel"},
-    "endpoint": {"model": ARCHIVE, "name": "kennel"},
+    "ec2_training": {"bucket": BUCKET, "name": "kennel"},
+    "endpoint": {"bucket": BUCKET, "model": ARCHIVE, "name": "kennel"},
     "iam": {"description": "A role.", "name": "kennel", "service": "lambda.amazonaws.com"},
-    "lambda": {"archive": ARCHIVE, "endpoint": {"arn": "arn", "name": "kennel"}, "name": "kennel"},
+    "lambda": {
+        "archive": ARCHIVE,
+        "bucket_name": "kennel",
+        "endpoint": {"arn": "arn", "name": "kennel"},
+        "name": "kennel",
+    },
     "monitoring": {"name": "kennel"},
     "network": {"name": "kennel"},
     "notebook": {
-        "bucket_name": "kennel",
+        "bucket": BUCKET,
         "job_prefix": "kennel",
         "name": "kennel",
         "training_job_role_arn": "arn",

@@ -72,7 +72,7 @@ resource "terraform_data" "image" {
 resource "aws_launch_template" "this" {
   ebs_optimized                        = true
   image_id                             = local.image_id
-  instance_initiated_shutdown_behavior = var.settings.spot ? "terminate" : "stop"
+  instance_initiated_shutdown_behavior = var.settings.at_end
   instance_type                        = var.settings.instance_type
   name                                 = "${var.name}-training"
   update_default_version               = true
@@ -144,9 +144,9 @@ resource "aws_launch_template" "this" {
   }
 }
 
-# Spot capacity is not kept: the pipeline launches it from the template for each run.
+# What terminates at the end of a run is launched from the template for the next one.
 resource "aws_instance" "this" {
-  for_each = var.settings.spot ? [] : toset(["on_demand"])
+  for_each = var.settings.at_end == "terminate" ? [] : toset(["on_demand"])
 
   launch_template {
     id      = aws_launch_template.this.id

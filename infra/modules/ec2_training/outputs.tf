@@ -1,5 +1,5 @@
 output "instance_id" {
-  description = "The kept instance; null for spot, which is launched for each run."
+  description = "The kept instance; null where each run launches its own."
   value       = one([for instance in aws_instance.this : instance.id])
 }
 

@@ -1,7 +1,10 @@
-variable "bucket_name" {
-  description = "Bucket with the code, the data and the runs."
-  type        = string
-  nullable    = false
+variable "bucket" {
+  description = "Bucket with the code, the data and the runs: the output bucket of modules/storage."
+  type = object({
+    name        = string
+    policy_json = optional(string)
+  })
+  nullable = false
 }
 
 variable "log_retention_days" {
@@ -27,7 +30,8 @@ variable "settings" {
   description = "The machine that trains, and when it must stop."
   type = object({
     ami_id        = optional(string)
-    ami_line      = optional(string, "2.5-ubuntu-22.04")
+    ami_line      = optional(string, "2.12-ubuntu-24.04")
+    at_end        = optional(string, "stop")
     instance_type = optional(string, "t3.large")
     max_hours     = optional(number, 4)
     spot          = optional(bool, false)
@@ -43,7 +47,17 @@ variable "settings" {
 
   validation {
     condition     = can(regex("^[0-9]+\\.[0-9]+-[a-z0-9.-]+$", var.settings.ami_line))
-    error_message = "ec2_training.ami_line must be a PyTorch version and a system, like 2.5-ubuntu-22.04."
+    error_message = "ec2_training.ami_line must be a PyTorch version and a system, like 2.12-ubuntu-24.04."
+  }
+
+  validation {
+    condition     = contains(["stop", "terminate"], var.settings.at_end)
+    error_message = "ec2_training.at_end must be stop or terminate."
+  }
+
+  validation {
+    condition     = var.settings.at_end == "terminate" || !var.settings.spot
+    error_message = "ec2_training.at_end must be 'terminate' when spot is true: spot capacity cannot be kept."
   }
 
   validation {

@@ -7,7 +7,7 @@ data "aws_region" "this" {}
 locals {
   arn        = "arn:${data.aws_partition.this.partition}"
   account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
-  bucket_arn = "${local.arn}:s3:::${var.model.bucket_name}"
+  bucket_arn = "${local.arn}:s3:::${var.bucket.name}"
   image_part = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[a-z.]+/(?P<repository>[^:@]+)", local.image)
 }
 

@@ -23,7 +23,7 @@ locals {
       SAGEMAKER_PROGRAM          = "inference.py"
       SAGEMAKER_SUBMIT_DIRECTORY = "/opt/ml/model/code"
     },
-    local.isolated ? {} : { PICTURES_URI = "s3://${var.model.bucket_name}/${var.settings.pictures_prefix}" },
+    local.isolated ? {} : { PICTURES_URI = "s3://${var.bucket.name}/${var.settings.pictures_prefix}" },
   )
 
   # Models and endpoint configurations cannot change in place. Naming them by all that they are
@@ -54,7 +54,7 @@ resource "aws_sagemaker_model" "this" {
   primary_container {
     environment    = local.environment
     image          = local.image
-    model_data_url = "s3://${var.model.bucket_name}/${var.model.key}"
+    model_data_url = "s3://${var.bucket.name}/${var.model.key}"
   }
 
   dynamic "vpc_config" {

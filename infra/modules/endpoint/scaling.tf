@@ -18,7 +18,7 @@ resource "aws_appautoscaling_policy" "invocations" {
   target_tracking_scaling_policy_configuration {
     scale_in_cooldown  = var.scaling.scale_in_cooldown_seconds
     scale_out_cooldown = var.scaling.scale_out_cooldown_seconds
-    target_value       = var.scaling.invocations_per_instance_per_minute
+    target_value       = coalesce(var.scaling.invocations_per_instance_per_minute, var.scaling.concurrent_requests_per_instance)
 
     predefined_metric_specification {
       predefined_metric_type = "SageMakerVariantInvocationsPerInstance"

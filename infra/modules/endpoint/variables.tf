@@ -1,3 +1,12 @@
+variable "bucket" {
+  description = "Bucket with the models: the output bucket of modules/storage."
+  type = object({
+    name        = string
+    policy_json = optional(string)
+  })
+  nullable = false
+}
+
 variable "live_instances" {
   description = "How many instances run now; a new model starts with as many. Null is scaling.min_instances."
   type        = number
@@ -19,9 +28,8 @@ variable "log_retention_days" {
 variable "model" {
   description = "model.tar.gz in the bucket."
   type = object({
-    bucket_name = string
-    key         = string
-    sha256      = string
+    key    = string
+    sha256 = string
   })
   nullable = false
 
@@ -46,18 +54,31 @@ variable "permissions_boundary_arn" {
 variable "scaling" {
   description = "How far and how fast the endpoint follows its traffic."
   type = object({
-    invocations_per_instance_per_minute = optional(number, 600)
+    concurrent_requests_per_instance    = optional(number)
+    invocations_per_instance_per_minute = optional(number)
     max_instances                       = optional(number, 5)
     min_instances                       = optional(number, 1)
+    scale_in                            = optional(bool, true)
     scale_in_cooldown_seconds           = optional(number, 30)
     scale_out_cooldown_seconds          = optional(number, 30)
+    schedules = optional(map(object({
+      at            = string
+      max_instances = number
+      min_instances = number
+      time_zone     = optional(string, "UTC")
+    })), {})
   })
-  default  = {}
+  default  = { invocations_per_instance_per_minute = 600 }
   nullable = false
 
   validation {
-    condition     = var.scaling.invocations_per_instance_per_minute > 0
-    error_message = "scaling.invocations_per_instance_per_minute must be above 0."
+    condition     = (var.scaling.concurrent_requests_per_instance == null) != (var.scaling.invocations_per_instance_per_minute == null)
+    error_message = "scaling needs either concurrent_requests_per_instance or invocations_per_instance_per_minute; the other is null."
+  }
+
+  validation {
+    condition     = alltrue([for target in [var.scaling.concurrent_requests_per_instance, var.scaling.invocations_per_instance_per_minute] : target == null ? true : target > 0])
+    error_message = "scaling.concurrent_requests_per_instance or invocations_per_instance_per_minute must be above 0."
   }
 
   validation {
@@ -74,17 +95,84 @@ variable "scaling" {
     condition     = var.scaling.scale_in_cooldown_seconds >= 0 && var.scaling.scale_out_cooldown_seconds >= 0
     error_message = "scaling cooldowns must not be negative."
   }
+
+  validation {
+    condition     = alltrue([for name in keys(var.scaling.schedules) : can(regex("^[a-z][a-z0-9-]{0,31}$", name))])
+    error_message = "scaling.schedules must be named by up to 32 lowercase letters, digits and hyphens."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in values(var.scaling.schedules) : can(regex("^(cron|rate|at)\\(.+\\)$", schedule.at))])
+    error_message = "scaling.schedules: at must be cron(...), rate(...) or at(...)."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in values(var.scaling.schedules) : schedule.min_instances >= 1 && schedule.min_instances <= schedule.max_instances])
+    error_message = "scaling.schedules: min_instances must be at least 1 and must not exceed max_instances."
+  }
 }
 
 variable "settings" {
   description = "What runs the model."
   type = object({
+    capture_percent = optional(number, 0)
     image           = optional(string, "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker")
     instance_type   = optional(string, "ml.c7i.large")
+    mode            = optional(string, "real-time")
     pictures_prefix = optional(string)
+    rollout = optional(object({
+      kind         = optional(string, "all-at-once")
+      step_percent = optional(number, 20)
+      wait_seconds = optional(number, 120)
+    }), {})
+    serverless = optional(object({
+      max_concurrency         = optional(number, 5)
+      memory_mb               = optional(number, 3072)
+      provisioned_concurrency = optional(number, 0)
+    }), {})
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.settings.capture_percent >= 0 && var.settings.capture_percent <= 100
+    error_message = "endpoint.capture_percent must be 0 to 100."
+  }
+
+  validation {
+    condition     = contains(["real-time", "serverless"], var.settings.mode)
+    error_message = "endpoint.mode must be real-time, serverless or off."
+  }
+
+  validation {
+    condition     = contains(["all-at-once", "canary", "linear", "rolling"], var.settings.rollout.kind)
+    error_message = "endpoint.rollout.kind must be all-at-once, canary, linear or rolling."
+  }
+
+  validation {
+    condition     = var.settings.rollout.step_percent >= 5 && var.settings.rollout.step_percent <= 50
+    error_message = "endpoint.rollout.step_percent must be 5 to 50."
+  }
+
+  validation {
+    condition     = var.settings.rollout.wait_seconds >= 0 && var.settings.rollout.wait_seconds <= 3600
+    error_message = "endpoint.rollout.wait_seconds must be 0 to 3600."
+  }
+
+  validation {
+    condition     = var.settings.serverless.max_concurrency >= 1 && var.settings.serverless.max_concurrency <= 200
+    error_message = "endpoint.serverless.max_concurrency must be 1 to 200."
+  }
+
+  validation {
+    condition     = contains([1024, 2048, 3072, 4096, 5120, 6144], var.settings.serverless.memory_mb)
+    error_message = "endpoint.serverless.memory_mb must be 1024, 2048, 3072, 4096, 5120 or 6144."
+  }
+
+  validation {
+    condition     = var.settings.serverless.provisioned_concurrency >= 0 && var.settings.serverless.provisioned_concurrency <= var.settings.serverless.max_concurrency
+    error_message = "endpoint.serverless.provisioned_concurrency must be 0 to max_concurrency."
+  }
 
   validation {
     condition     = can(regex("^([0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.[a-z.]+/)?[a-z0-9._/-]+(:[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})$", var.settings.image))

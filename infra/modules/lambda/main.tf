@@ -29,7 +29,7 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = var.settings.reserved_concurrency
   role                           = module.role.arn
   runtime                        = "python3.13"
-  s3_bucket                      = var.archive.bucket_name
+  s3_bucket                      = var.bucket_name
   s3_key                         = var.archive.key
   source_code_hash               = local.sha256_base64
   timeout                        = var.settings.timeout_seconds

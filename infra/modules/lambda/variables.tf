@@ -1,9 +1,8 @@
 variable "archive" {
   description = "function.zip in the bucket."
   type = object({
-    bucket_name = string
-    key         = string
-    sha256      = string
+    key    = string
+    sha256 = string
   })
   nullable = false
 
@@ -11,6 +10,12 @@ variable "archive" {
     condition     = can(regex("^[0-9a-f]{64}$", var.archive.sha256))
     error_message = "archive.sha256 must be 64 lowercase hex digits, as printed by \"make package\"."
   }
+}
+
+variable "bucket_name" {
+  description = "Bucket with the archive."
+  type        = string
+  nullable    = false
 }
 
 variable "endpoint" {
@@ -44,13 +49,38 @@ variable "permissions_boundary_arn" {
 variable "settings" {
   description = "How large the function is, and how many requests it answers at once."
   type = object({
+    api = optional(object({
+      burst               = number
+      requests_per_second = number
+    }))
+    canary = optional(object({
+      percent = number
+      seconds = number
+    }))
+    dead_letters            = optional(bool, false)
     memory_mb               = optional(number, 512)
     provisioned_concurrency = optional(number, 0)
     reserved_concurrency    = optional(number, 5)
     timeout_seconds         = optional(number, 30)
+    traced                  = optional(bool, false)
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.settings.api == null ? true : var.settings.api.burst >= 1 && var.settings.api.requests_per_second > 0
+    error_message = "function.api.burst must be at least 1, and requests_per_second above 0."
+  }
+
+  validation {
+    condition     = var.settings.canary == null ? true : var.settings.canary.percent >= 1 && var.settings.canary.percent <= 50
+    error_message = "function.canary.percent must be 1 to 50."
+  }
+
+  validation {
+    condition     = var.settings.canary == null ? true : var.settings.canary.seconds >= 10 && var.settings.canary.seconds <= 3600
+    error_message = "function.canary.seconds must be 10 to 3600."
+  }
 
   validation {
     condition     = var.settings.memory_mb >= 128 && var.settings.memory_mb <= 10240

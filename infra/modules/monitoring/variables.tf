@@ -17,7 +17,18 @@ variable "latency_seconds" {
 
   validation {
     condition     = var.latency_seconds > 0
-    error_message = "latency_seconds must be above 0."
+    error_message = "monitoring.latency_seconds must be above 0."
+  }
+}
+
+variable "max_monthly_usd" {
+  description = "What may be spent in a month before somebody is told; null is no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_monthly_usd == null ? true : var.max_monthly_usd > 0
+    error_message = "max_monthly_usd must be null or above 0."
   }
 }
 

@@ -7,7 +7,7 @@ data "aws_region" "this" {}
 locals {
   account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
   arn        = "arn:${data.aws_partition.this.partition}"
-  bucket_arn = "${local.arn}:s3:::${var.bucket_name}"
+  bucket_arn = "${local.arn}:s3:::${var.bucket.name}"
 }
 
 data "aws_iam_policy_document" "this" {

@@ -1,7 +1,7 @@
 locals {
   # SageMaker takes at most 16,384 characters, counted after base64.
   on_start = base64encode(templatefile("${path.module}/on_start.sh", {
-    bucket_name  = var.bucket_name
+    bucket_name  = var.bucket.name
     idle_minutes = var.settings.idle_minutes
     idle_stop    = file("${path.module}/idle_stop.py")
   }))

@@ -1,6 +1,9 @@
-output "bucket_name" {
-  description = "The bucket, known only once it refuses clear-text and public access and keeps versions."
-  value       = aws_s3_bucket.this.bucket
+output "bucket" {
+  description = "The bucket's name, known only once it refuses clear-text and public access and keeps versions, and what a role needs for its key; null without one."
+  value = {
+    name        = aws_s3_bucket.this.bucket
+    policy_json = null
+  }
 
   depends_on = [
     aws_s3_bucket_ownership_controls.this,

@@ -9,5 +9,5 @@ data "aws_region" "this" {}
 locals {
   arn        = "arn:${data.aws_partition.this.partition}"
   account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
-  bucket_arn = "${local.arn}:s3:::${var.bucket_name}"
+  bucket_arn = "${local.arn}:s3:::${var.bucket.name}"
 }

@@ -1,7 +1,10 @@
-variable "bucket_name" {
-  description = "Bucket with the code, the data and the results."
-  type        = string
-  nullable    = false
+variable "bucket" {
+  description = "Bucket with the code, the data and the results: the output bucket of modules/storage."
+  type = object({
+    name        = string
+    policy_json = optional(string)
+  })
+  nullable = false
 }
 
 variable "name" {

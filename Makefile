@@ -7,6 +7,7 @@ STAGE ?= local
 BUILD ?= build
 DEMO ?= build/demo
 DATA ?= $(BUILD)/data/photos
+SETTINGS ?= config/$(STAGE).tfvars.json
 HYPERPARAMETERS ?= config/hyperparameters.json
 WEIGHTS ?= auto
 IMAGE ?=
@@ -30,10 +31,10 @@ export TF_IN_AUTOMATION := 1
 path = "$(patsubst ~/%,$(HOME)/%,$(1))"
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
 AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) --)
-REGION = $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' config/local.tfvars.json)
+REGION = $(or $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
-TO_STAGE = --stage $(STAGE) --build $(call path,$(BUILD))
+TO_STAGE = --stage $(STAGE) --settings $(call path,$(SETTINGS)) --build $(call path,$(BUILD))
 OVERRIDES = --hyperparameters $(call path,$(HYPERPARAMETERS)) --weights $(call path,$(WEIGHTS))
 
 .DEFAULT_GOAL := help

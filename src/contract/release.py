@@ -50,6 +50,11 @@ class Release:
         """What replies carry as `model_version`."""
         return self.model.sha256[:VERSION_DIGITS]
 
+    @property
+    def name(self) -> str:
+        """What serves, as people call it: the model's version and the function's first digits."""
+        return f"{self.version}/{self.function.sha256[:6]}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ReleaseFile:

@@ -52,6 +52,9 @@ def verb_parser(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stage", choices=("local", "aws"), default="local")
+    parser.add_argument(
+        "--settings", type=Path, help="another file than config/<stage>.tfvars.json"
+    )
     parser.add_argument("--build", type=Path, default=Path("build"), help="folder for what is made")
     return parser
 
@@ -62,7 +65,7 @@ def find_place(options: argparse.Namespace) -> Place:
     Raises:
         ContractError: the settings are not right.
     """
-    file = Path("config") / f"{options.stage}.tfvars.json"
+    file = options.settings or Path("config") / f"{options.stage}.tfvars.json"
     settings = read_settings(file)
     require(
         settings.stage == options.stage,

@@ -20,7 +20,7 @@ from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
 from pipeline.live import endpoint_reasons, live_instances, who_answers
 from pipeline.package import RELEASE_FILE
-from pipeline.releases import record
+from pipeline.releases import deployed_code, record
 from pipeline.restore import restored, serving_names
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
 from pipeline.state import STATE_KEY, ensure_state_bucket
@@ -186,6 +186,12 @@ class Deployment:
     def _prove(self, stack: Stack, release: Release) -> None:
         """Ask the golden question; write the release down when the answer is right."""
         _, function = live_parts(stack)
+        code = deployed_code(self._account.client("lambda"), function)
+        if code != release.function.sha256:
+            raise Failed(
+                f"Function {function.name} runs code with SHA-256 {code}; the release says "
+                f"{release.function.sha256}. Has somebody else deployed it? Apply again."
+            )
         s3 = self._account.client("s3")
         golden = golden_of(release, self._place.build, s3, stack.bucket)
         try:

@@ -1,6 +1,7 @@
 """`make releases`: the releases that were deployed and answered as they should."""
 
 import argparse
+import base64
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from contract.release import Release
+from contract.stack import Function, Stack
 from contract.strict import parse, require
 from pipeline.aws import Account, Client, pages
 from pipeline.cli import find_place, run_verb, say, verb_parser
@@ -58,13 +60,14 @@ def records(s3: Client, bucket: str) -> list[Record]:
     ]
 
 
-def find_release(known: Sequence[Record], live: str | None, version: str | None) -> Release:
+def find_release(known: Sequence[Record], live: str | None, wanted: str | None) -> Release:
     """The release to go back to.
 
     Args:
         known: the oldest first.
-        live: the version that serves now.
-        version: the wished one, or its first digits; `None` is the last one that is not live.
+        live: the name of the one that serves now.
+        wanted: the name or the version of one, or its first digits; `None` is the last one that
+            is not live.
 
     Raises:
         ContractError: there is none.
@@ -72,12 +75,26 @@ def find_release(known: Sequence[Record], live: str | None, version: str | None)
     fitting = [
         r.release
         for r in known
-        if (r.release.version.startswith(version) if version else r.release.version != live)
+        if (r.release.name.startswith(wanted) if wanted else r.release.name != live)
     ]
-    listed = ", ".join(dict.fromkeys(r.release.version for r in known)) or "none"
-    wanted = f"release {version}" if version else "release before this one"
-    require(bool(fitting), f"There is no verified {wanted}. Verified releases: {listed}.")
+    listed = ", ".join(dict.fromkeys(r.release.name for r in known)) or "none"
+    missing = f"release {wanted}" if wanted else "release before this one"
+    require(bool(fitting), f"There is no verified {missing}. Verified releases: {listed}.")
     return fitting[-1]
+
+
+def live_name(account: Account, stack: Stack) -> str | None:
+    """The name of the release that serves now, verified or not; `None` when nothing does."""
+    if stack.model_version is None or stack.function is None:
+        return None
+    code = deployed_code(account.client("lambda"), stack.function)
+    return f"{stack.model_version}/{code[:6]}"
+
+
+def deployed_code(client: Client, function: Function) -> str:
+    """SHA-256 of the code that callers reach, in hex."""
+    found = client.get_function_configuration(FunctionName=function.name, Qualifier=function.alias)
+    return base64.b64decode(found["CodeSha256"]).hex()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,11 +104,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _list(options: argparse.Namespace) -> None:
     stack = stack_of(find_place(options))
-    known = records(Account(stack.region).client("s3"), stack.bucket)
-    live = [entry for entry in known if entry.release.version == stack.model_version][-1:]
+    account = Account(stack.region)
+    known = records(account.client("s3"), stack.bucket)
+    name = live_name(account, stack)
+    live = [entry for entry in known if entry.release.name == name][-1:]
     for entry in known:
-        say(f"{entry.time}  {entry.release.version}{'  live' if entry in live else ''}")
-    say(f"{len(known)} verified deployments; `make rollback TO=version` goes back to one.")
+        say(f"{entry.time}  {entry.release.name}{'  live' if entry in live else ''}")
+    if name is not None and not live:
+        say(f"{name} serves, and was never verified: `make apply` tells why.")
+    say(f"{len(known)} verified deployments; `make rollback TO=...` goes back to one.")
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ def stack_of(place: Place) -> Stack:
     """
     path = place.build / STACK_FILE
     stack = read_stack(path)
+    wanted = place.settings
     require(
-        (stack.stage, stack.region) == (place.settings.stage, place.settings.region),
-        f"{path} is of stage {stack.stage} in {stack.region}; this is stage "
-        f"{place.settings.stage} in {place.settings.region}. Run `make apply` for it first.",
+        (stack.name, stack.stage, stack.region) == (wanted.name, wanted.stage, wanted.region),
+        f"{path} is of {stack.name}, stage {stack.stage} in {stack.region}; "
+        f"{place.settings_file} is of {wanted.name}, stage {wanted.stage} in {wanted.region}. "
+        "Run `make apply` for it first.",
     )
     return stack
 

@@ -16,6 +16,7 @@ from botocore.config import Config
 from contract.stack import Stack, read_stack
 
 ROOT = Path(__file__).parents[2]
+SIGNS = ("+ ", "~ ", "± ", "- ")
 HYPERPARAMETERS = "HYPERPARAMETERS=examples/hyperparameters.json"
 
 
@@ -38,6 +39,19 @@ class Stage:
         )
         assert run.returncode == expect, run.stdout
         return run.stdout
+
+    def settings(self, **changed: Any) -> str:
+        """The knob for the repository's settings with some objects' members changed."""
+        values = json.loads((ROOT / "config" / "local.tfvars.json").read_text())
+        for name, value in changed.items():
+            values[name] = values[name] | value if isinstance(value, dict) else value
+        file = self.build / "settings.json"
+        file.write_text(json.dumps(values))
+        return f"SETTINGS={file}"
+
+    def calls(self, name: str) -> int:
+        """How often the local AWS has answered a call, `sagemaker:UpdateEndpoint`."""
+        return (self.build / "local" / "gateway.log").read_text().count(f" {name}: ")
 
     @cached_property
     def env(self) -> dict[str, str]:
@@ -90,6 +104,11 @@ class Stage:
     def picture(self, nth: int = 0) -> Path:
         """A picture that training never saw."""
         return sorted((self.build / "data" / "photos" / "test").rglob("*.jpg"))[nth]
+
+
+def changes(output: str) -> list[str]:
+    """What a verb planned: a sign and an address each."""
+    return [line.strip() for line in output.splitlines() if line.strip()[:2] in SIGNS]
 
 
 def shell() -> dict[str, str]:

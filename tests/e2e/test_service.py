@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
-from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, processes_below
+from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, changes, processes_below
 from tests.events.samples import Sample, samples
 from tests.events.samples import picture as picture_bytes
 
@@ -317,6 +317,36 @@ def test_the_endpoint_recovers_when_its_serving_process_is_killed(deployed: Stag
     assert set(containers(deployed)).isdisjoint(before)
 
 
+def test_changed_code_of_the_function_replaces_the_function_alone(deployed: Stage) -> None:
+    archive, file = deployed.build / "function.zip", deployed.build / "release.tfvars.json"
+    release = read_release(file)
+    with zipfile.ZipFile(archive) as code:
+        handler = code.read("handler.py").decode()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("handler.py", handler.replace("Addresses are not", "No address is"))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    artifact = Artifact(key=f"function/{digest}/function.zip", sha256=digest)
+    write_release(replace(release, function=artifact), file)
+    updates = deployed.calls("sagemaker:UpdateEndpoint")
+
+    output = deployed.make("apply")
+
+    answer = deployed.invoke(deployed.client("lambda"), {"url": "http://dog"})
+    assert changes(output) == [
+        "~ module.function[0].aws_lambda_alias.live",
+        "~ module.function[0].aws_lambda_function.this",
+    ]
+    assert answer["body"]["error"]["message"].startswith("No address is fetched")
+    assert deployed.calls("sagemaker:UpdateEndpoint") == updates
+
+
+def test_rollback_goes_to_the_code_before_when_the_model_is_the_same(deployed: Stage) -> None:
+    deployed.make("rollback")
+
+    answer = deployed.invoke(deployed.client("lambda"), {"url": "http://dog"})
+    assert answer["body"]["error"]["message"].startswith("Addresses are not fetched")
+
+
 @dataclass(frozen=True)
 class RollOver:
     """What was seen while a new model took over from an old one."""
@@ -375,7 +405,7 @@ def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ro
         old=old,
         new=read_release(deployed.build / "release.tfvars.json").version,
         callers=callers,
-        changes=[line.strip() for line in output.splitlines() if line.strip()[:1] in "+~±-"],
+        changes=changes(output),
         instances=found["ProductionVariants"][0]["DesiredInstanceCount"],
     )
 

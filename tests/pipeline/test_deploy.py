@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.pipeline.conftest import Stage
@@ -150,9 +151,21 @@ def test_going_back_takes_the_last_verified_release_that_is_not_live() -> None:
         Record(time=f"2026-11-22T10:0{i}:00Z", release=r) for i, r in enumerate((first, second))
     ]
 
-    assert find_release(known, second.version, None) == first
-    assert find_release(known, first.version, None) == second
-    assert find_release(known, second.version, "aaa") == first
+    assert find_release(known, second.name, None) == first
+    assert find_release(known, first.name, None) == second
+    assert find_release(known, second.name, "aaa") == first
+
+
+def test_two_releases_of_one_model_are_told_apart_by_their_function() -> None:
+    first = a_release("a")
+    function = Artifact(key=f"function/{'c' * 64}/function.zip", sha256="c" * 64)
+    second = replace(first, function=function)
+    known = [
+        Record(time=f"2026-11-22T10:0{i}:00Z", release=r) for i, r in enumerate((first, second))
+    ]
+
+    assert find_release(known, second.name, None) == first
+    assert find_release(known, first.name, "aaaaaaaaaaaa/c") == second
 
 
 @pytest.mark.parametrize("version", [None, "ccc"])
@@ -160,7 +173,7 @@ def test_going_back_to_nothing_lists_what_there_is(version: str | None) -> None:
     known = [Record(time="2026-11-22T10:00:00Z", release=a_release("a"))]
 
     with pytest.raises(ContractError, match="Verified releases: aaaaaaaaaaaa"):
-        find_release(known, "a" * 12, version)
+        find_release(known, a_release("a").name, version)
 
 
 @pytest.mark.slow

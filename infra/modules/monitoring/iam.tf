@@ -7,9 +7,10 @@ data "aws_iam_policy_document" "ring" {
   count = var.alarm_email == null ? 0 : 1
 
   statement {
-    sid       = "RingForThisAccount"
-    actions   = ["sns:Publish"]
-    resources = ["arn:${data.aws_partition.this.partition}:sns:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:${aws_sns_topic.alarms[0].name}"]
+    sid     = "RingForThisAccount"
+    actions = ["sns:Publish"]
+    # Written out, so that a plan can show the policy.
+    resources = ["arn:${data.aws_partition.this.partition}:sns:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:${var.name}-alarms"]
 
     principals {
       type        = "Service"

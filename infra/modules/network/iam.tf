@@ -4,6 +4,9 @@ data "aws_partition" "this" {}
 
 locals {
   ec2 = "arn:${data.aws_partition.this.partition}:ec2:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
+  # Not asked of the resource below: Terraform would read the policy only after making the group,
+  # and a plan that is told the group's id could not show it.
+  members_id = one(aws_security_group.members[*].id)
 }
 
 # What a role needs whose Lambda function, model or notebook gets a network interface here.
@@ -14,7 +17,7 @@ data "aws_iam_policy_document" "interfaces" {
     sid     = "AttachToTheseSubnets"
     actions = ["ec2:CreateNetworkInterface"]
     resources = concat(
-      ["${local.ec2}:network-interface/*", "${local.ec2}:security-group/${aws_security_group.members[0].id}"],
+      ["${local.ec2}:network-interface/*", "${local.ec2}:security-group/${local.members_id}"],
       [for id in local.subnet_ids : "${local.ec2}:subnet/${id}"],
     )
   }

@@ -94,6 +94,7 @@ module "function" {
   permissions_boundary_arn = var.permissions_boundary_arn
   settings                 = var.function
   tags                     = local.tags
+  trial                    = var.function_trial
   vpc                      = module.network.vpc
 }
 

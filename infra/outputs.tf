@@ -15,9 +15,10 @@ output "stack" {
       variant = module.endpoint[0].variant
     }
     function = !local.released ? null : {
-      alias = module.function[0].alias
-      name  = module.function[0].name
-      url   = module.function[0].url
+      alias   = module.function[0].alias
+      api_url = module.function[0].api_url
+      name    = module.function[0].name
+      url     = module.function[0].url
     }
     model_version         = one(module.endpoint[*].model_version)
     name                  = var.name

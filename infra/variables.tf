@@ -58,6 +58,15 @@ variable "function" {
   nullable = false
 }
 
+variable "function_trial" {
+  description = "While changed code of the function is tried on a few callers: the version that the others keep, and whether the trial is open; read before an apply."
+  type = object({
+    old_version = string
+    open        = bool
+  })
+  default = null
+}
+
 variable "live_instances" {
   description = "How many instances the endpoint runs now, read before an apply; a new model starts with as many."
   type        = number

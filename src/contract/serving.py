@@ -148,8 +148,9 @@ class Function:
         require(128 <= self.memory_mb <= 10240, "memory_mb must be 128 to 10240.")
         require(self.reserved_concurrency >= 1, "reserved_concurrency must be at least 1.")
         require(
-            0 <= self.provisioned_concurrency <= self.reserved_concurrency,
-            "provisioned_concurrency must be 0 to reserved_concurrency.",
+            0 <= 2 * self.provisioned_concurrency <= self.reserved_concurrency,
+            "provisioned_concurrency must be 0 to half of reserved_concurrency: while code "
+            "changes, both versions are warm.",
         )
         require(5 <= self.timeout_seconds <= 900, "timeout_seconds must be 5 to 900.")
 

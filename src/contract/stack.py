@@ -33,6 +33,8 @@ class Function:
 
     alias: str
     """Callers invoke this alias."""
+    api_url: str | None
+    """Address of the HTTP API; callers sign with IAM. Null where the settings want none."""
     name: str
     url: str
     """Function URL; callers sign with IAM."""

@@ -39,6 +39,8 @@ def service_of(signing_name: str, request: HttpRequest) -> str:
         return _SERVICE_OF_TARGET[target]
     if signing_name == "sagemaker":
         return "sagemaker-metrics" if "BatchPutMetrics" in request.path else "sagemaker-runtime"
+    if signing_name == "apigateway" and request.path.startswith("/v2/"):
+        return "apigatewayv2"
     if signing_name == "s3" and (
         request.path.startswith("/v20180820/") or "x-amz-account-id" in request.headers
     ):

@@ -78,7 +78,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("function", "canary", {"percent": 5, "seconds": 1}, "seconds must be 10 to 3600"),
         ("function", "memory_mb", 64, "memory_mb must be 128 to 10240"),
         ("function", "memory_mb", True, "memory_mb is true; it must be a whole number"),
-        ("function", "provisioned_concurrency", 6, "must be 0 to reserved_concurrency"),
+        ("function", "provisioned_concurrency", 6, "must be 0 to half of reserved_concurrency"),
         ("function", "reserved_concurrency", 0, "reserved_concurrency must be at least 1"),
         ("function", "timeout_seconds", 1.5, "timeout_seconds is 1.5; it must be a whole"),
         ("monitoring", "latency_seconds", 0, "latency_seconds must be above 0"),

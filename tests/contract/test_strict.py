@@ -57,7 +57,7 @@ VALID: dict[type, dict[str, Any]] = {
             "max_hours": 8,
         },
         "endpoint": {"name": "kennel", "variant": "live"},
-        "function": {"alias": "live", "name": "kennel", "url": ""},
+        "function": {"alias": "live", "api_url": None, "name": "kennel", "url": ""},
         "model_version": "v",
         "name": "kennel",
         "notebook_name": None,

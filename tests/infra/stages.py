@@ -31,7 +31,7 @@ def variables(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The root module's variables of a YAML file in stages/."""
     values = settings(wanted["settings"])
     for key, change in wanted.get("changes", {}).items():
-        values[key] = {**values[key], **change} if isinstance(change, dict) else change
+        values[key] = {**(values.get(key) or {}), **change} if isinstance(change, dict) else change
     if wanted.get("released"):
         values["release"] = release()
     return values

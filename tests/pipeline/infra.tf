@@ -64,7 +64,7 @@ output "stack" {
       max_hours          = 4
     }
     endpoint              = var.release == null ? null : { name = var.name, variant = "live" }
-    function              = var.release == null ? null : { alias = "live", name = var.name, url = "" }
+    function              = var.release == null ? null : { alias = "live", api_url = null, name = var.name, url = "" }
     model_version         = local.version
     name                  = var.name
     notebook_name         = null

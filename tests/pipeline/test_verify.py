@@ -15,7 +15,7 @@ from pipeline.cli import Failed
 from pipeline.package import package_release
 from pipeline.verify import GoldenPicture, golden_of, verify
 
-FUNCTION = Function(alias="live", name="kennel", url="")
+FUNCTION = Function(alias="live", api_url=None, name="kennel", url="")
 GOLDEN = GoldenPicture(picture=b"picture", label="dog", probability=0.8)
 
 

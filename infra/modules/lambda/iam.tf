@@ -9,7 +9,7 @@ locals {
   log_group_arn = "arn:${data.aws_partition.this.partition}:logs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:log-group:/aws/lambda/${var.name}"
 }
 
-# All the function may do: ask one endpoint, and write its own log.
+# All the function may do: ask one endpoint, write its own log, and what its settings ask for.
 data "aws_iam_policy_document" "this" {
   statement {
     sid       = "AskTheEndpoint"
@@ -21,6 +21,28 @@ data "aws_iam_policy_document" "this" {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${local.log_group_arn}:log-stream:*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.settings.dead_letters ? [local.dead_letters_arn] : []
+
+    # Lambda writes failed asynchronous calls there with this role.
+    content {
+      sid       = "KeepFailedCalls"
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.settings.traced ? ["*"] : []
+
+    # AWS does not scope traces to a resource.
+    content {
+      sid       = "WriteTraces"
+      actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      resources = [statement.value]
+    }
   }
 }
 
@@ -54,4 +76,16 @@ resource "aws_lambda_permission" "url" {
   principal    = "arn:${data.aws_partition.this.partition}:iam::${data.aws_caller_identity.this.account_id}:root"
   qualifier    = aws_lambda_alias.live.name
   statement_id = replace(each.key, "_", "-")
+}
+
+# API Gateway lets in who may call this one route; this lets the route in.
+resource "aws_lambda_permission" "api" {
+  count = var.settings.api == null ? 0 : 1
+
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+  principal     = "apigateway.amazonaws.com"
+  qualifier     = aws_lambda_alias.live.name
+  source_arn    = "${aws_apigatewayv2_api.this[0].execution_arn}/*/POST/"
+  statement_id  = "api"
 }

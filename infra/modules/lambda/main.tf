@@ -43,6 +43,18 @@ resource "aws_lambda_function" "this" {
     }
   }
 
+  dynamic "dead_letter_config" {
+    for_each = aws_sqs_queue.dead_letters
+
+    content {
+      target_arn = dead_letter_config.value.arn
+    }
+  }
+
+  tracing_config {
+    mode = var.settings.traced ? "Active" : "PassThrough"
+  }
+
   dynamic "vpc_config" {
     for_each = var.vpc == null ? [] : [var.vpc]
 
@@ -55,25 +67,4 @@ resource "aws_lambda_function" "this" {
   tags = var.tags
 
   depends_on = [aws_cloudwatch_log_group.this]
-}
-
-resource "aws_lambda_alias" "live" {
-  description      = "What callers invoke."
-  function_name    = aws_lambda_function.this.function_name
-  function_version = aws_lambda_function.this.version
-  name             = "live"
-}
-
-resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = var.settings.provisioned_concurrency == 0 ? 0 : 1
-
-  function_name                     = aws_lambda_function.this.function_name
-  provisioned_concurrent_executions = var.settings.provisioned_concurrency
-  qualifier                         = aws_lambda_alias.live.name
-}
-
-resource "aws_lambda_function_url" "live" {
-  authorization_type = "AWS_IAM"
-  function_name      = aws_lambda_function.this.function_name
-  qualifier          = aws_lambda_alias.live.name
 }

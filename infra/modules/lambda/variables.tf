@@ -88,8 +88,8 @@ variable "settings" {
   }
 
   validation {
-    condition     = var.settings.provisioned_concurrency >= 0 && var.settings.provisioned_concurrency <= var.settings.reserved_concurrency
-    error_message = "function.provisioned_concurrency must be 0 to reserved_concurrency."
+    condition     = var.settings.provisioned_concurrency >= 0 && 2 * var.settings.provisioned_concurrency <= var.settings.reserved_concurrency
+    error_message = "function.provisioned_concurrency must be 0 to half of reserved_concurrency: while code changes, both versions are warm."
   }
 
   validation {
@@ -108,6 +108,20 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "trial" {
+  description = "While changed code is tried: the version that callers keep, and whether settings.canary.percent of them get the new one; null gives everybody the code of archive."
+  type = object({
+    old_version = string
+    open        = bool
+  })
+  default = null
+
+  validation {
+    condition     = var.trial == null || var.settings.canary != null
+    error_message = "trial must be null where settings.canary is: it says how many callers try the new code."
+  }
 }
 
 variable "vpc" {

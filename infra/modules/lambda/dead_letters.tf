@@ -1,0 +1,49 @@
+# Where an asynchronous call goes when it failed for good. Without the queue Lambda drops it.
+
+locals {
+  # Written out, so that a plan can show the policies.
+  dead_letters_name = "${var.name}-dead-letters"
+  dead_letters_arn  = "arn:${data.aws_partition.this.partition}:sqs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:${local.dead_letters_name}"
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  count = var.settings.dead_letters ? 1 : 0
+
+  message_retention_seconds = 14 * 24 * 3600
+  name                      = local.dead_letters_name
+  # In the queue's own argument: a policy of its own is waited for another half minute.
+  policy                  = data.aws_iam_policy_document.dead_letters.json
+  sqs_managed_sse_enabled = true
+
+  tags = var.tags
+}
+
+data "aws_iam_policy_document" "dead_letters" {
+  # Nobody reads or writes it without TLS, whatever else they may do.
+  statement {
+    sid       = "OnlyWithTls"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [local.dead_letters_arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_lambda_function_event_invoke_config" "live" {
+  count = var.settings.dead_letters ? 1 : 0
+
+  function_name                = aws_lambda_function.this.function_name
+  maximum_event_age_in_seconds = 3600
+  maximum_retry_attempts       = 2
+  qualifier                    = aws_lambda_alias.live.name
+}

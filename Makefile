@@ -105,6 +105,14 @@ rollback: .venv/infra $(IMAGES) build/terraform.rc ## Deploy the release before 
 releases: .venv/infra ## List the verified releases
 	$(AWS) python -m pipeline.releases $(TO_STAGE)
 
+.PHONY: cost
+cost: .venv/infra build/terraform.rc ## Say what STAGE costs a month and for 1,000 requests
+	$(AWS) python -m pipeline.cost $(TO_STAGE)
+
+.PHONY: doctor
+doctor: .venv/infra build/terraform.rc ## Look for what is wrong, missing or running in STAGE
+	$(AWS) python -m pipeline.doctor $(TO_STAGE)
+
 .PHONY: destroy
 destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
 	$(AWS) python -m pipeline.destroy $(TO_STAGE) $(if $(YES),--yes)

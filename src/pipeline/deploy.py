@@ -18,6 +18,7 @@ from contract.strict import parse, require
 from pipeline.aws import Account, bucket_exists
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
+from pipeline.cost.limit import hold_limit
 from pipeline.live import endpoint_reasons, live_instances, who_answers
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import deployed_code, record
@@ -101,6 +102,7 @@ class Deployment:
         if self._before is None or not bucket_exists(s3, self._before.bucket):
             for artifact in (release.model, release.training, release.function):
                 packaged(artifact, self._place.build)
+            self._refuse_too_dear(release)
             say("There is no bucket for the archives yet, so what needs no release comes first.")
             self._before = self._converge(None)
         if self._before is not None and not self._wishes.plan_only:
@@ -118,6 +120,13 @@ class Deployment:
             "release, --without-release removes endpoint and function.",
         )
 
+    def _refuse_too_dear(self, release: Release) -> None:
+        """Look at the whole bill before the first half of it is made."""
+        settings = self._place.settings
+        if settings.max_monthly_usd is not None and not self._wishes.plan_only:
+            self._plan(release, lock=False)
+            hold_limit(self._terraform.planned(), settings, lambda _: None)
+
     def _converge(self, release: Release | None) -> Stack | None:
         """Plan, show, ask, apply.
 
@@ -126,6 +135,9 @@ class Deployment:
         """
         changes = self._plan(release)
         say(self._terraform.show() if self._wishes.full_plan else summary(changes))
+        if changes is not None:
+            settings = self._place.settings
+            hold_limit(self._terraform.planned(), settings, say, refuse=not self._wishes.plan_only)
         if self._wishes.plan_only:
             return None
         if changes is not None:
@@ -139,12 +151,13 @@ class Deployment:
         say(f"Stack {stack.name} stands; see {self._place.build / STACK_FILE}.")
         return stack
 
-    def _plan(self, release: Release | None) -> tuple[Change, ...] | None:
+    def _plan(self, release: Release | None, *, lock: bool = True) -> tuple[Change, ...] | None:
         files = [self._place.settings_file]
         if release is not None:
             files.append(self._place.build / RELEASE_FILE)
         count = live_instances(self._account, self._before)
-        return self._terraform.plan(files, {} if count is None else {"live_instances": count})
+        variables = {} if count is None else {"live_instances": count}
+        return self._terraform.plan(files, variables, lock=lock)
 
     def _ask(self, changes: Sequence[Change]) -> None:
         if self._place.settings.stage == "local" or self._wishes.yes:

@@ -48,6 +48,7 @@ class Terraform:
     def __init__(self, folder: Path, data: Path, region: str, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._plan = data.resolve() / "plan"
+        self._seen = self._plan
         data.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
             "AWS_REGION": region,
@@ -64,14 +65,27 @@ class Terraform:
         self._run("init", lambda: self._terraform.init(backend_config=dict(backend)))
 
     def plan(
-        self, var_files: Sequence[Path], variables: Mapping[str, Any], *, destroy: bool = False
+        self,
+        var_files: Sequence[Path],
+        variables: Mapping[str, Any],
+        *,
+        destroy: bool = False,
+        lock: bool = True,
     ) -> tuple[Change, ...] | None:
         """Find out what would change.
+
+        Args:
+            var_files: settings and release.
+            variables: further ones, by name.
+            destroy: plan to remove everything.
+            lock: keep others from changing the state meanwhile; needless for a mere look.
 
         Returns:
             The changes, none when only outputs change; `None` when nothing does.
         """
         changes: list[Change] = []
+        # A mere look must not replace what an apply under way is about to do.
+        self._seen = self._plan if lock else self._plan.with_name("look")
 
         def hear(event: Mapping[str, Any]) -> None:
             if event["type"] == "planned_change":
@@ -85,8 +99,9 @@ class Terraform:
                 json=IsFlagged,
                 var_file=[str(file.resolve()) for file in var_files],
                 var=[f"{name}={json.dumps(value)}" for name, value in variables.items()],
-                out=str(self._plan),
+                out=str(self._seen),
                 destroy=IsFlagged if destroy else None,
+                lock=lock,
                 on_event=hear,
             )
             return outcome
@@ -96,7 +111,15 @@ class Terraform:
 
     def show(self) -> str:
         """The last plan in full, as Terraform prints it."""
-        return str(self._terraform.cmd("show", str(self._plan), no_color=IsFlagged)[1])
+        return str(self._terraform.cmd("show", str(self._seen), no_color=IsFlagged)[1])
+
+    def planned(self) -> dict[str, Any]:
+        """The last plan, as `terraform show -json` prints it."""
+        code, text, complaint = self._terraform.cmd("show", str(self._seen), json=IsFlagged)
+        if code != 0:
+            raise TerraformFailed(f"terraform show failed.\n{complaint}")
+        plan: dict[str, Any] = json.loads(text)
+        return plan
 
     def apply(self) -> None:
         """Do what the last plan says."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.infra import expectations, stages
+from tests.infra import costs, expectations, stages
 from tests.infra.conftest import INFRA, Folder
 
 from contract.settings import settings_keys
@@ -24,7 +24,7 @@ def test_each_stage_plans_what_its_file_lists(root: Folder, file: Path) -> None:
 
     plan = root.plan(stages.variables(wanted))
 
-    assert expectations.differences(plan, wanted) == []
+    assert expectations.differences(plan, wanted) + costs.differences(plan, wanted) == []
 
 
 def test_the_variables_are_the_settings_and_what_the_pipeline_adds() -> None:

@@ -1,0 +1,1 @@
+"""What a stage costs: computed from Terraform's plan and a dated table of prices."""

@@ -18,6 +18,21 @@ from localaws import control
 SOURCE = str(Path(__file__).parents[1] / "src")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/infra --regenerate`: reviewed files are written anew instead of compared."""
+    parser.addoption(
+        "--regenerate",
+        action="store_true",
+        help="write what is found into the files of expectations, to be reviewed as a diff",
+    )
+
+
+@pytest.fixture(scope="session")
+def regenerate(request: pytest.FixtureRequest) -> bool:
+    """Whether files of expectations are to be written anew."""
+    return bool(request.config.getoption("--regenerate"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartedAws:
     """The local AWS of a test session."""

@@ -3,13 +3,14 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tftest
+from tests.infra.providing import Providers
 
 from pipeline.setup import find_mirror, write_cli_config
 
@@ -17,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 INFRA = REPOSITORY / "infra"
 # A loaded machine sometimes kills a provider as it starts; only then a second try is fair.
 DIED = "Plugin did not respond"
+CACHE = ".terraform/providers/*/hashicorp/aws/*/*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,38 +26,43 @@ class Folder:
     """A folder of Terraform, initialised."""
 
     path: Path
-    environment: dict[str, str]
+    region: str
+    providers: Providers
     plans: dict[str, Any] = field(default_factory=dict)
     """What was planned already, by its variables."""
-
-    def tf(self) -> Any:
-        """Tftest's hold on it."""
-        tf = tftest.TerraformTest(str(self.path), env=self.environment)
-        tf.env = {**self.environment, "TF_IN_AUTOMATION": "1"}
-        return tf
 
     def plan(self, variables: Mapping[str, Any]) -> Any:
         """tftest's parsed plan; the same variables are planned once."""
         key = json.dumps(variables, sort_keys=True)
         if key not in self.plans:
             values = self._values(variables)
+            tf = tftest.TerraformTest(str(self.path))
+            tf.env = self._environment(variables)
             try:
-                self.plans[key] = self.tf().plan(output=True, tf_var_file=values)
+                self.plans[key] = tf.plan(output=True, tf_var_file=values)
             except tftest.TerraformTestError as error:
                 if DIED not in str(error):
                     raise
-                self.plans[key] = self.tf().plan(output=True, tf_var_file=values)
+                self.plans[key] = tf.plan(output=True, tf_var_file=values)
         return self.plans[key]
 
-    def complaints(self, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Plan, and return every error that Terraform found."""
+    def complaints(
+        self, variables: Mapping[str, Any], region: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Plan, in the region of the variables or another, and return Terraform's errors."""
         command = ["terraform", "plan", "-json", f"-var-file={self._values(variables)}"]
+        environment = self._environment({"region": region} if region else variables)
         done = subprocess.run(
-            command, cwd=self.path, env=self.environment, capture_output=True, text=True
+            command, cwd=self.path, env=environment, capture_output=True, text=True
         )
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         found = [line["diagnostic"] for line in lines if "diagnostic" in line]
         return [diagnostic for diagnostic in found if diagnostic["severity"] == "error"]
+
+    def _environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
+        [executable] = self.path.glob(f"{CACHE}/terraform-provider-aws_*")
+        attached = self.providers.attached(variables.get("region", self.region), executable)
+        return {**attached, "TF_IN_AUTOMATION": "1"}
 
     def _values(self, variables: Mapping[str, Any]) -> str:
         file = self.path / "values.tfvars.json"
@@ -66,15 +73,17 @@ class Folder:
 class Workshop:
     """Makes folders of Terraform that share one download of the provider."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, region: str, environment: Mapping[str, str]) -> None:
         self._folder = folder
+        self._region = region
         write_cli_config(folder / "terraform.rc", find_mirror())
+        (folder / "plugins").mkdir()
         self._environment = {
             **environment,
             "TF_CLI_CONFIG_FILE": str(folder / "terraform.rc"),
             "TF_PLUGIN_CACHE_DIR": str(folder / "plugins"),
         }
-        (folder / "plugins").mkdir()
+        self.providers = Providers(region, self._environment)
 
     def folder(self, name: str, files: Mapping[str, str], *, root: bool = False) -> Folder:
         """Initialise a folder with the given files beside infra's modules.
@@ -90,14 +99,21 @@ class Workshop:
             shutil.copy(file, path)
         for file_name, text in files.items():
             (path / file_name).write_text(text)
-        made = Folder(path=path, environment=self._environment)
-        made.tf().init()
-        return made
+        command = ["terraform", "init", "-no-color", "-input=false"]
+        done = subprocess.run(
+            command, cwd=path, env=self._environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return Folder(path=path, region=self._region, providers=self.providers)
 
 
 @pytest.fixture(scope="session")
-def workshop(local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("terraform"), local_aws.env)
+def workshop(local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    made = Workshop(tmp_path_factory.mktemp("terraform"), local_aws.region, local_aws.env)
+    try:
+        yield made
+    finally:
+        made.providers.end()
 
 
 @pytest.fixture(scope="session")

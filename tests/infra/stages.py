@@ -30,6 +30,7 @@ def settings(stage: str) -> dict[str, Any]:
 def variables(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The root module's variables of a YAML file in stages/."""
     values = settings(wanted["settings"])
+    values["region"] = wanted.get("region", values["region"])
     for key, change in wanted.get("changes", {}).items():
         values[key] = {**(values.get(key) or {}), **change} if isinstance(change, dict) else change
     if wanted.get("released"):

@@ -77,7 +77,7 @@ def test_bad_values_of_the_root_are_refused_in_their_own_words(root: Folder) -> 
     for row in BAD_VALUES["root"]:
         values.update(row["bad"])
 
-    found = root.complaints(values)
+    found = root.complaints(values, region="us-east-1")
 
     assert {_sentence(diagnostic) for diagnostic in found} == {
         row["says"] for row in BAD_VALUES["root"]
@@ -88,7 +88,9 @@ def test_bad_values_of_the_root_are_refused_in_their_own_words(root: Folder) -> 
 def test_another_region_than_the_settings_say_is_refused_before_anything_is_planned(
     root: Folder,
 ) -> None:
-    found = root.complaints({**stages.settings("local"), "region": "eu-central-1"})
+    values = {**stages.settings("local"), "region": "eu-central-1"}
+
+    found = root.complaints(values, region="us-east-1")
 
     assert [diagnostic["detail"] for diagnostic in found] == [
         "The environment's region is us-east-1, the settings of stage 'local' say eu-central-1. "

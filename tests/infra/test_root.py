@@ -19,12 +19,11 @@ FILES = sorted(stages.STAGES.glob("*.yaml"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_each_stage_plans_what_its_file_lists(root: Folder, file: Path) -> None:
-    wanted = expectations.read(file)
+def test_each_stage_plans_what_its_file_lists(root: Folder, file: Path, regenerate: bool) -> None:
+    plan = root.plan(stages.variables(expectations.read(file)))
 
-    plan = root.plan(stages.variables(wanted))
-
-    assert expectations.differences(plan, wanted) + costs.differences(plan, wanted) == []
+    expectations.check(plan, file, regenerate=regenerate, also=[costs.differences])
+    assert costs.uncounted(plan) == []
 
 
 def test_the_variables_are_the_settings_and_what_the_pipeline_adds() -> None:

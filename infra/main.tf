@@ -1,5 +1,7 @@
 data "aws_caller_identity" "this" {}
 
+data "aws_partition" "this" {}
+
 data "aws_region" "this" {
   lifecycle {
     postcondition {
@@ -11,7 +13,10 @@ data "aws_region" "this" {
 
 locals {
   released = var.release != null
-  tags     = merge(var.tags, { project = var.name, stage = var.stage })
+  # Switched off, the endpoint is gone and the function stays: its address never changes.
+  serving             = local.released && var.endpoint.mode != "off"
+  absent_endpoint_arn = "arn:${data.aws_partition.this.partition}:sagemaker:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:endpoint/${var.name}"
+  tags                = merge(var.tags, { project = var.name, stage = var.stage })
 }
 
 module "storage" {
@@ -68,9 +73,10 @@ module "notebook" {
 
 module "endpoint" {
   source = "./modules/endpoint"
-  count  = local.released ? 1 : 0
+  count  = local.serving ? 1 : 0
 
   bucket                   = module.storage.bucket
+  latency_seconds          = var.monitoring.latency_seconds
   live_instances           = var.live_instances
   log_retention_days       = var.monitoring.log_retention_days
   model                    = var.release.model
@@ -86,9 +92,13 @@ module "function" {
   source = "./modules/lambda"
   count  = local.released ? 1 : 0
 
-  archive                  = var.release.function
-  bucket_name              = module.storage.bucket.name
-  endpoint                 = { arn = module.endpoint[0].arn, name = module.endpoint[0].name }
+  archive     = var.release.function
+  bucket_name = module.storage.bucket.name
+  # The same with and without an endpoint; with one, the function changes only after it.
+  endpoint = {
+    arn  = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
+    name = local.serving ? module.endpoint[0].name : var.name
+  }
   log_retention_days       = var.monitoring.log_retention_days
   name                     = var.name
   permissions_boundary_arn = var.permissions_boundary_arn
@@ -106,9 +116,9 @@ module "monitoring" {
   max_monthly_usd = var.max_monthly_usd
   name            = var.name
   serving = !local.released ? null : {
-    endpoint_name = module.endpoint[0].name
+    endpoint_name = one(module.endpoint[*].name)
     function_name = module.function[0].name
-    variant       = module.endpoint[0].variant
+    variant       = one(module.endpoint[*].variant)
   }
   tags = local.tags
   training = var.ec2_training.at_end == "terminate" ? null : {

@@ -10,7 +10,7 @@ output "stack" {
       log_group          = module.ec2_training.log_group
       max_hours          = var.ec2_training.max_hours
     }
-    endpoint = !local.released ? null : {
+    endpoint = !local.serving ? null : {
       name    = module.endpoint[0].name
       variant = module.endpoint[0].variant
     }

@@ -48,11 +48,11 @@ class Stack:
     bucket: str
     ec2_training: Ec2Training
     endpoint: Endpoint | None
-    """Null until there is a release."""
+    """Null until there is a release, and while it is switched off."""
     function: Function | None
     """Null until there is a release."""
     model_version: str | None
-    """What the endpoint's replies carry."""
+    """What the endpoint's replies carry; null without an endpoint."""
     name: str
     notebook_name: str | None
     region: str

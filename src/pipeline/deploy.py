@@ -14,12 +14,12 @@ from pathlib import Path
 
 from contract.release import Release, read_release
 from contract.stack import Stack
-from contract.strict import parse, require
+from contract.strict import ContractError, parse
 from pipeline.aws import Account, bucket_exists
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
 from pipeline.cost.limit import hold_limit
-from pipeline.live import endpoint_reasons, live_instances, who_answers
+from pipeline.live import endpoint_reasons, live_instances, wait_while_changing, who_answers
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import deployed_code, record
 from pipeline.restore import restored, serving_names
@@ -108,14 +108,23 @@ class Deployment:
         if self._before is not None and not self._wishes.plan_only:
             upload_release(s3, self._before.bucket, release, self._place.build, say)
         stack = self._converge(release)
-        if stack is not None:
+        if stack is not None and stack.endpoint is not None:
             self._prove(stack, release)
+        elif stack is not None:
+            say(
+                "The endpoint is off, by endpoint.mode in the settings: the function stays and "
+                "answers callers with 503. Nothing was verified."
+            )
 
     def _refuse_to_remove(self) -> None:
-        live = self._before.model_version if self._before else None
-        require(
-            live is None or self._wishes.without_release,
-            f"Model {live} serves, and {self._place.build / RELEASE_FILE} does not exist: this "
+        before = self._before
+        if before is None or before.function is None or self._wishes.without_release:
+            return
+        live = f"Model {before.model_version} serves"
+        if before.endpoint is None:
+            live = f"Function {before.function.name} stands, with its endpoint off"
+        raise ContractError(
+            f"{live}, and {self._place.build / RELEASE_FILE} does not exist: this "
             "would remove it. `make package` makes the file, `make rollback` goes to a verified "
             "release, --without-release removes endpoint and function.",
         )
@@ -180,6 +189,7 @@ class Deployment:
         """Make Terraform's state say what an endpoint that was rolled back serves with."""
         if self._before is None or self._before.endpoint is None:
             return
+        wait_while_changing(self._account, self._before.endpoint.name)
         serving = serving_names(self._account, self._before.endpoint.name)
         state = restored(self._terraform.pull_state(), serving)
         if state is not None:

@@ -1,5 +1,6 @@
 """What serves now, and why an endpoint is not what was asked for."""
 
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from contract.stack import Function, Stack
 from pipeline.asking import Refused, ask, bytes_request
 from pipeline.aws import Account, error_code, pages
 
+CHANGING = frozenset({"RollingBack", "SystemUpdating", "Updating"})
 LINES = 15
+PATIENCE_SECONDS = 3600
+PAUSE_SECONDS = 2
 
 
 def endpoint_reasons(account: Account, name: str, since: datetime) -> list[str]:
@@ -72,8 +76,22 @@ def live_instances(account: Account, stack: Stack | None) -> int | None:
         raise
     for variant in found.get("ProductionVariants", []):
         if variant["VariantName"] == stack.endpoint.variant:
-            return int(variant["DesiredInstanceCount"])
+            # A serverless one has none.
+            return int(variant.get("DesiredInstanceCount") or 0) or None
     return None
+
+
+def wait_while_changing(account: Account, endpoint: str) -> None:
+    """Wait until SageMaker has finished what it does to an endpoint, such as going back."""
+    sagemaker = account.client("sagemaker")
+    for _ in range(PATIENCE_SECONDS // PAUSE_SECONDS):
+        found = {
+            each["EndpointName"]: each["EndpointStatus"]
+            for each in pages(sagemaker, "list_endpoints", "Endpoints", NameContains=endpoint)
+        }
+        if found.get(endpoint) not in CHANGING:
+            return
+        time.sleep(PAUSE_SECONDS)
 
 
 def who_answers(account: Account, function: Function, build: Path) -> str:

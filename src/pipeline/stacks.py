@@ -33,8 +33,12 @@ def live_parts(stack: Stack) -> tuple[Endpoint, Function]:
     """The endpoint and the function of a stack that serves.
 
     Raises:
-        ContractError: it does not serve yet.
+        ContractError: it does not serve.
     """
+    if stack.endpoint is None and stack.function is not None:
+        raise ContractError(
+            "The endpoint is off, by endpoint.mode in the settings. Change it, then `make apply`."
+        )
     if stack.endpoint is None or stack.function is None:
         raise ContractError(
             "Nothing serves yet: the stack has no endpoint. `make train package apply` makes one."

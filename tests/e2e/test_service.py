@@ -417,7 +417,10 @@ def test_a_new_model_loses_no_request(rolled_over: RollOver) -> None:
 
 
 def test_a_new_model_updates_one_endpoint_in_place_and_nothing_else(rolled_over: RollOver) -> None:
+    # The alarms that would turn it back watch the new configuration.
     assert rolled_over.changes == [
+        '~ module.endpoint[0].aws_cloudwatch_metric_alarm.rollback["5xx"]',
+        '~ module.endpoint[0].aws_cloudwatch_metric_alarm.rollback["latency"]',
         "~ module.endpoint[0].aws_sagemaker_endpoint.this",
         "± module.endpoint[0].aws_sagemaker_endpoint_configuration.this",
         "± module.endpoint[0].aws_sagemaker_model.this",

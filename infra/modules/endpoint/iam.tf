@@ -21,7 +21,7 @@ data "aws_iam_policy_document" "this" {
   }
 
   dynamic "statement" {
-    for_each = local.isolated ? [] : [var.settings.pictures_prefix]
+    for_each = var.settings.pictures_prefix == null ? [] : [var.settings.pictures_prefix]
 
     content {
       sid       = "ReadPictures"
@@ -32,7 +32,7 @@ data "aws_iam_policy_document" "this" {
 
   # Without this, S3 calls a missing picture forbidden, and a caller's mistake looks like ours.
   dynamic "statement" {
-    for_each = local.isolated ? [] : [var.settings.pictures_prefix]
+    for_each = var.settings.pictures_prefix == null ? [] : [var.settings.pictures_prefix]
 
     content {
       sid       = "KnowMissingPictures"
@@ -44,6 +44,27 @@ data "aws_iam_policy_document" "this" {
         variable = "s3:prefix"
         values   = ["${statement.value}*"]
       }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.settings.capture_percent == 0 ? [] : ["capture"]
+
+    content {
+      sid       = "WriteCapture"
+      actions   = ["s3:PutObject"]
+      resources = ["${local.bucket_arn}/${statement.value}/${var.name}/*"]
+    }
+  }
+
+  # SageMaker looks at them with this role while a new model takes over.
+  dynamic "statement" {
+    for_each = local.real_time ? [["5xx", "latency"]] : []
+
+    content {
+      sid       = "SeeRollbackAlarms"
+      actions   = ["cloudwatch:DescribeAlarms"]
+      resources = [for alarm in statement.value : "${local.arn}:cloudwatch:${local.account}:alarm:${var.name}-rollback-${alarm}"]
     }
   }
 
@@ -92,6 +113,7 @@ module "role" {
   permissions_boundary_arn = var.permissions_boundary_arn
   policies = merge(
     { endpoint = data.aws_iam_policy_document.this.json },
+    var.bucket.policy_json == null ? {} : { bucket = var.bucket.policy_json },
     var.vpc == null ? {} : { network = var.vpc.policy_json },
   )
   service     = "sagemaker.amazonaws.com"

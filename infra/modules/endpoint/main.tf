@@ -9,8 +9,12 @@ locals {
   image_is_address = strcontains(var.settings.image, "/")
   image            = local.image_is_address ? var.settings.image : data.aws_sagemaker_prebuilt_ecr_image.this[0].registry_path
 
-  # A model that reads no pictures from the bucket needs no network at all.
-  isolated      = var.settings.pictures_prefix == null
+  real_time  = var.settings.mode == "real-time"
+  serverless = var.settings.mode == "serverless"
+
+  # A model that reads no pictures from the bucket needs no network at all. AWS cannot isolate a
+  # serverless endpoint.
+  isolated      = var.settings.pictures_prefix == null && !local.serverless
   model_version = substr(var.model.sha256, 0, 12)
   variant       = "live"
 
@@ -23,7 +27,7 @@ locals {
       SAGEMAKER_PROGRAM          = "inference.py"
       SAGEMAKER_SUBMIT_DIRECTORY = "/opt/ml/model/code"
     },
-    local.isolated ? {} : { PICTURES_URI = "s3://${var.bucket.name}/${var.settings.pictures_prefix}" },
+    var.settings.pictures_prefix == null ? {} : { PICTURES_URI = "s3://${var.bucket.name}/${var.settings.pictures_prefix}" },
   )
 
   # Models and endpoint configurations cannot change in place. Naming them by all that they are
@@ -35,8 +39,17 @@ locals {
     model       = var.model
     network     = var.vpc == null ? null : { security_groups = var.vpc.security_group_ids, subnets = var.vpc.subnet_ids }
   }
+  config_content = {
+    capture_percent = var.settings.capture_percent
+    model           = local.model_content
+    variant         = local.variant
+    runs_on         = local.serverless ? jsonencode(var.settings.serverless) : jsonencode([var.settings.instance_type, local.startup_seconds])
+    # The provider updates the endpoint for a changed rollout alone. A configuration of its own
+    # carries the live instance count into that update.
+    rollout = local.serverless ? null : var.settings.rollout
+  }
   model_name  = "${var.name}-${substr(sha256(jsonencode(local.model_content)), 0, 12)}"
-  config_name = "${var.name}-${substr(sha256(jsonencode([local.model_content, local.variant, var.settings.instance_type, local.startup_seconds])), 0, 12)}"
+  config_name = "${var.name}-${substr(sha256(jsonencode(local.config_content)), 0, 12)}"
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -76,15 +89,48 @@ resource "aws_sagemaker_model" "this" {
 resource "aws_sagemaker_endpoint_configuration" "this" {
   name = local.config_name
 
+  dynamic "data_capture_config" {
+    for_each = var.settings.capture_percent == 0 ? [] : [var.settings.capture_percent]
+
+    content {
+      destination_s3_uri          = "s3://${var.bucket.name}/capture"
+      enable_capture              = true
+      initial_sampling_percentage = data_capture_config.value
+
+      # Everything else, such as a picture, is written in base64.
+      capture_content_type_header {
+        json_content_types = ["application/json"]
+      }
+
+      capture_options {
+        capture_mode = "Input"
+      }
+
+      capture_options {
+        capture_mode = "Output"
+      }
+    }
+  }
+
   production_variants {
-    container_startup_health_check_timeout_in_seconds = local.startup_seconds
+    container_startup_health_check_timeout_in_seconds = local.serverless ? null : local.startup_seconds
     # Autoscaling owns the count. A deploy starts with as many as are running now, so that a
     # busy fleet is not cut down to its minimum (hashicorp/terraform-provider-aws#48990).
-    initial_instance_count = coalesce(var.live_instances, var.scaling.min_instances)
+    initial_instance_count = local.serverless ? null : coalesce(var.live_instances, var.scaling.min_instances)
     initial_variant_weight = 1
-    instance_type          = var.settings.instance_type
+    instance_type          = local.serverless ? null : var.settings.instance_type
     model_name             = aws_sagemaker_model.this.name
     variant_name           = local.variant
+
+    dynamic "serverless_config" {
+      for_each = local.serverless ? [var.settings.serverless] : []
+
+      content {
+        max_concurrency         = serverless_config.value.max_concurrency
+        memory_size_in_mb       = serverless_config.value.memory_mb
+        provisioned_concurrency = serverless_config.value.provisioned_concurrency == 0 ? null : serverless_config.value.provisioned_concurrency
+      }
+    }
   }
 
   tags = var.tags
@@ -93,22 +139,4 @@ resource "aws_sagemaker_endpoint_configuration" "this" {
     create_before_destroy = true
     ignore_changes        = [production_variants[0].initial_instance_count]
   }
-}
-
-resource "aws_sagemaker_endpoint" "this" {
-  endpoint_config_name = aws_sagemaker_endpoint_configuration.this.name
-  name                 = var.name
-
-  tags = var.tags
-
-  lifecycle {
-    # SageMaker rolls a failed update back in silence and calls the endpoint healthy again.
-    # Without this, the model in use would be deleted next.
-    postcondition {
-      condition     = self.endpoint_config_name == local.config_name
-      error_message = "The endpoint still runs ${self.endpoint_config_name}: ${local.config_name} did not become healthy and SageMaker went back. The log group /aws/sagemaker/Endpoints/${var.name} says why; repair the model, or apply an older release."
-    }
-  }
-
-  depends_on = [aws_cloudwatch_log_group.this]
 }

@@ -22,5 +22,5 @@ output "variant" {
   value       = local.variant
 
   # Callers may scale it by then.
-  depends_on = [aws_appautoscaling_policy.invocations]
+  depends_on = [aws_appautoscaling_policy.traffic]
 }

@@ -7,6 +7,18 @@ variable "bucket" {
   nullable = false
 }
 
+variable "latency_seconds" {
+  description = "A new model that takes longer than this, on average over a minute, is turned back."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.latency_seconds > 0
+    error_message = "latency_seconds must be above 0."
+  }
+}
+
 variable "live_instances" {
   description = "How many instances run now; a new model starts with as many. Null is scaling.min_instances."
   type        = number
@@ -102,8 +114,12 @@ variable "scaling" {
   }
 
   validation {
-    condition     = alltrue([for schedule in values(var.scaling.schedules) : can(regex("^(cron|rate|at)\\(.+\\)$", schedule.at))])
-    error_message = "scaling.schedules: at must be cron(...), rate(...) or at(...)."
+    condition = alltrue([for schedule in values(var.scaling.schedules) : anytrue([
+      can(regex("^cron\\(\\S+( \\S+){5}\\)$", schedule.at)),
+      can(regex("^rate\\([1-9][0-9]* (minute|hour|day)s?\\)$", schedule.at)),
+      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", schedule.at)),
+    ])])
+    error_message = "scaling.schedules: at must look like cron(0 8 ? * MON-FRI *), which are minute, hour, day, month, weekday and year, or rate(2 hours), or at(2027-01-31T08:00:00)."
   }
 
   validation {
@@ -152,6 +168,32 @@ variable "settings" {
   validation {
     condition     = var.settings.rollout.step_percent >= 5 && var.settings.rollout.step_percent <= 50
     error_message = "endpoint.rollout.step_percent must be 5 to 50."
+  }
+
+  # By AWS: serverless endpoints have neither, and a linear step is at least a tenth.
+  validation {
+    condition     = var.settings.mode != "serverless" || var.settings.capture_percent == 0
+    error_message = "endpoint.capture_percent must be 0 when mode is serverless: AWS captures nothing there."
+  }
+
+  validation {
+    condition     = var.settings.mode != "serverless" || var.settings.rollout.kind == "all-at-once"
+    error_message = "endpoint.rollout.kind must be all-at-once when mode is serverless: AWS changes such an endpoint over at once."
+  }
+
+  validation {
+    condition     = var.settings.rollout.kind != "linear" || var.settings.rollout.step_percent >= 10
+    error_message = "endpoint.rollout.step_percent must be 10 to 50 when kind is linear."
+  }
+
+  validation {
+    condition = var.settings.rollout.wait_seconds > 3600 || var.settings.rollout.step_percent < 5 ? true : 2700 >= var.settings.rollout.wait_seconds * lookup({
+      all-at-once = 1
+      canary      = 2
+      linear      = ceil(100 / var.settings.rollout.step_percent) + 1
+      rolling     = ceil(100 / var.settings.rollout.step_percent)
+    }, var.settings.rollout.kind, 0)
+    error_message = "endpoint.rollout waits too long: all waits of wait_seconds together (all at once 1, canary 2, rolling one for each batch, linear one for each step and 1) must fit into 2700 seconds, because Terraform gives an endpoint an hour."
   }
 
   validation {
@@ -205,4 +247,9 @@ variable "vpc" {
     subnet_ids         = list(string)
   })
   default = null
+
+  validation {
+    condition     = var.vpc == null || var.settings.mode != "serverless"
+    error_message = "network.mode must be none when endpoint.mode is serverless: AWS runs such an endpoint outside of any VPC."
+  }
 }

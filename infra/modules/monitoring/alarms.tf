@@ -1,8 +1,8 @@
 locals {
-  serving_alarms = var.serving == null ? {} : {
+  endpoint_alarms = local.endpoint == null ? {} : {
     endpoint-5xx = {
       description = "The endpoint failed requests; its log says why."
-      dimensions  = { EndpointName = var.serving.endpoint_name, VariantName = var.serving.variant }
+      dimensions  = { EndpointName = local.endpoint.name, VariantName = local.endpoint.variant }
       metric      = "Invocation5XXErrors"
       namespace   = "AWS/SageMaker"
       periods     = 1
@@ -11,13 +11,15 @@ locals {
     }
     endpoint-latency = {
       description = "The model takes long to answer, on average over 5 minutes."
-      dimensions  = { EndpointName = var.serving.endpoint_name, VariantName = var.serving.variant }
+      dimensions  = { EndpointName = local.endpoint.name, VariantName = local.endpoint.variant }
       metric      = "ModelLatency"
       namespace   = "AWS/SageMaker"
       periods     = 5
       statistic   = "Average"
       threshold   = var.latency_seconds * 1000000
     }
+  }
+  function_alarms = var.serving == null ? {} : {
     function-errors = {
       description = "The function itself failed; its log says why."
       dimensions  = { FunctionName = var.serving.function_name }
@@ -40,7 +42,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "serving" {
-  for_each = local.serving_alarms
+  for_each = merge(local.endpoint_alarms, local.function_alarms)
 
   alarm_actions       = local.actions
   alarm_description   = each.value.description

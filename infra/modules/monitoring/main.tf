@@ -2,6 +2,8 @@ data "aws_region" "this" {}
 
 locals {
   actions = aws_sns_topic.alarms[*].arn
+  # Null while it is switched off: no alarms then, and nothing of it on the dashboard.
+  endpoint = try(var.serving.endpoint_name, null) == null ? null : { name = var.serving.endpoint_name, variant = var.serving.variant }
 }
 
 resource "aws_sns_topic" "alarms" {
@@ -24,7 +26,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   count = var.serving == null ? 0 : 1
 
   dashboard_body = jsonencode({
-    widgets = [for index, widget in local.widgets : {
+    widgets = [for index, widget in [for widget in local.widgets : widget if length(widget.metrics) > 0] : {
       type   = "metric"
       height = 6
       width  = 12
@@ -44,37 +46,40 @@ resource "aws_cloudwatch_dashboard" "this" {
 }
 
 locals {
-  endpoint_dimensions = try(["EndpointName", var.serving.endpoint_name, "VariantName", var.serving.variant], [])
   function_dimensions = try(["FunctionName", var.serving.function_name], [])
+
+  endpoint_metrics = {
+    for metric in ["Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "InvocationsPerInstance", "ModelLatency"] :
+    metric => local.endpoint == null ? [] : [["AWS/SageMaker", metric, "EndpointName", local.endpoint.name, "VariantName", local.endpoint.variant]]
+  }
 
   widgets = [
     {
-      title = "Requests"
-      stat  = "Sum"
-      metrics = [
-        concat(["AWS/Lambda", "Invocations"], local.function_dimensions),
-        concat(["AWS/SageMaker", "Invocations"], local.endpoint_dimensions),
-      ]
+      title   = "Requests"
+      stat    = "Sum"
+      metrics = concat([concat(["AWS/Lambda", "Invocations"], local.function_dimensions)], local.endpoint_metrics.Invocations)
     },
     {
       title = "Refused or failed"
       stat  = "Sum"
-      metrics = [
-        concat(["AWS/Lambda", "Throttles"], local.function_dimensions),
-        concat(["AWS/Lambda", "Errors"], local.function_dimensions),
-        concat(["AWS/SageMaker", "Invocation4XXErrors"], local.endpoint_dimensions),
-        concat(["AWS/SageMaker", "Invocation5XXErrors"], local.endpoint_dimensions),
-      ]
+      metrics = concat(
+        [
+          concat(["AWS/Lambda", "Throttles"], local.function_dimensions),
+          concat(["AWS/Lambda", "Errors"], local.function_dimensions),
+        ],
+        local.endpoint_metrics.Invocation4XXErrors,
+        local.endpoint_metrics.Invocation5XXErrors,
+      )
     },
     {
       title   = "Model latency, microseconds"
       stat    = "p95"
-      metrics = [concat(["AWS/SageMaker", "ModelLatency"], local.endpoint_dimensions)]
+      metrics = local.endpoint_metrics.ModelLatency
     },
     {
       title   = "Requests per instance"
       stat    = "Sum"
-      metrics = [concat(["AWS/SageMaker", "InvocationsPerInstance"], local.endpoint_dimensions)]
+      metrics = local.endpoint_metrics.InvocationsPerInstance
     },
   ]
 }

@@ -39,11 +39,11 @@ variable "name" {
 }
 
 variable "serving" {
-  description = "The endpoint and the function to watch; null is none yet."
+  description = "The endpoint and the function to watch; null is none yet. An endpoint that is switched off has no name."
   type = object({
-    endpoint_name = string
+    endpoint_name = optional(string)
     function_name = string
-    variant       = string
+    variant       = optional(string)
   })
   default = null
 }

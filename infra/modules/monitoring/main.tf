@@ -4,7 +4,11 @@ locals {
   actions = aws_sns_topic.alarms[*].arn
 }
 
+# Not encrypted with a key: CloudWatch cannot use AWS's own, one of ours costs a dollar a month, and
+# a message holds an alarm's name and nothing of a caller.
 resource "aws_sns_topic" "alarms" {
+  #checkov:skip=CKV_AWS_26: see above
+
   count = var.alarm_email == null ? 0 : 1
 
   name = "${var.name}-alarms"
@@ -21,10 +25,10 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  count = var.serving == null ? 0 : 1
+  count = var.endpoint == null && var.function == null ? 0 : 1
 
   dashboard_body = jsonencode({
-    widgets = [for index, widget in local.widgets : {
+    widgets = [for index, widget in concat(local.function_widgets, local.endpoint_widgets) : {
       type   = "metric"
       height = 6
       width  = 12
@@ -44,37 +48,42 @@ resource "aws_cloudwatch_dashboard" "this" {
 }
 
 locals {
-  endpoint_dimensions = try(["EndpointName", var.serving.endpoint_name, "VariantName", var.serving.variant], [])
-  function_dimensions = try(["FunctionName", var.serving.function_name], [])
+  of_endpoint = try(["EndpointName", var.endpoint.name, "VariantName", var.endpoint.variant], [])
+  of_function = try(["FunctionName", var.function.name], [])
 
-  widgets = [
+  function_widgets = var.function == null ? [] : [
     {
-      title = "Requests"
-      stat  = "Sum"
-      metrics = [
-        concat(["AWS/Lambda", "Invocations"], local.function_dimensions),
-        concat(["AWS/SageMaker", "Invocations"], local.endpoint_dimensions),
-      ]
-    },
-    {
-      title = "Refused or failed"
-      stat  = "Sum"
-      metrics = [
-        concat(["AWS/Lambda", "Throttles"], local.function_dimensions),
-        concat(["AWS/Lambda", "Errors"], local.function_dimensions),
-        concat(["AWS/SageMaker", "Invocation4XXErrors"], local.endpoint_dimensions),
-        concat(["AWS/SageMaker", "Invocation5XXErrors"], local.endpoint_dimensions),
-      ]
-    },
-    {
-      title   = "Model latency, microseconds"
-      stat    = "p95"
-      metrics = [concat(["AWS/SageMaker", "ModelLatency"], local.endpoint_dimensions)]
-    },
-    {
-      title   = "Requests per instance"
+      title   = "Function: requests, refused, failed"
       stat    = "Sum"
-      metrics = [concat(["AWS/SageMaker", "InvocationsPerInstance"], local.endpoint_dimensions)]
+      metrics = [for name in ["Invocations", "Throttles", "Errors"] : concat(["AWS/Lambda", name], local.of_function)]
+    },
+    {
+      title   = "Function: milliseconds"
+      stat    = "p95"
+      metrics = [concat(["AWS/Lambda", "Duration"], local.of_function)]
+    },
+    {
+      title   = "Function: in flight at once"
+      stat    = "Maximum"
+      metrics = [concat(["AWS/Lambda", "ConcurrentExecutions"], local.of_function)]
+    },
+  ]
+
+  endpoint_widgets = var.endpoint == null ? [] : [
+    {
+      title   = "Endpoint: requests, 4xx, 5xx"
+      stat    = "Sum"
+      metrics = [for name in ["Invocations", "Invocation4XXErrors", "Invocation5XXErrors"] : concat(["AWS/SageMaker", name], local.of_endpoint)]
+    },
+    {
+      title   = "Endpoint: model latency, microseconds"
+      stat    = "p95"
+      metrics = [concat(["AWS/SageMaker", "ModelLatency"], local.of_endpoint)]
+    },
+    {
+      title   = "Endpoint: requests per instance"
+      stat    = "Sum"
+      metrics = [concat(["AWS/SageMaker", "InvocationsPerInstance"], local.of_endpoint)]
     },
   ]
 }

@@ -111,16 +111,17 @@ module "function" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  alarm_email     = var.monitoring.alarm_email
+  alarm_email = var.monitoring.alarm_email
+  endpoint    = one([for endpoint in module.endpoint : { name = endpoint.name, variant = endpoint.variant }])
+  function = one([for function in module.function : {
+    name                 = function.name
+    reserved_concurrency = var.function.reserved_concurrency
+    timeout_seconds      = var.function.timeout_seconds
+  }])
   latency_seconds = var.monitoring.latency_seconds
   max_monthly_usd = var.max_monthly_usd
   name            = var.name
-  serving = !local.released ? null : {
-    endpoint_name = one(module.endpoint[*].name)
-    function_name = module.function[0].name
-    variant       = one(module.endpoint[*].variant)
-  }
-  tags = local.tags
+  tags            = local.tags
   training = var.ec2_training.at_end == "terminate" ? null : {
     instance_id = module.ec2_training.instance_id
     max_hours   = var.ec2_training.max_hours

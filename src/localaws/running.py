@@ -12,6 +12,7 @@ from typing import Any
 from localaws import seeds
 from localaws.core import Credentials, LocalAws, Part
 from localaws.functions.part import Functions
+from localaws.gaps.budgets import Budgets
 from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
 from localaws.gaps.notebooks import Notebooks
@@ -77,6 +78,7 @@ class RunningAws:
         self.authority.function_url_auth_type = permissions.function_url_auth_type
         for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
+        self.gateway.add(Budgets().handlers.items(), ())
         self.gateway.add((), LaunchTemplates().observers.items())
         self.gateway.add((), SecurityGroupRules().observers.items())
 

@@ -2,11 +2,13 @@ data "aws_region" "this" {}
 
 locals {
   actions = aws_sns_topic.alarms[*].arn
-  # Null while it is switched off: no alarms then, and nothing of it on the dashboard.
-  endpoint = try(var.serving.endpoint_name, null) == null ? null : { name = var.serving.endpoint_name, variant = var.serving.variant }
 }
 
+# Not encrypted with a key: CloudWatch cannot use AWS's own, one of ours costs a dollar a month, and
+# a message holds an alarm's name and nothing of a caller.
 resource "aws_sns_topic" "alarms" {
+  #checkov:skip=CKV_AWS_26: see above
+
   count = var.alarm_email == null ? 0 : 1
 
   name = "${var.name}-alarms"
@@ -23,10 +25,10 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  count = var.serving == null ? 0 : 1
+  count = var.endpoint == null && var.function == null ? 0 : 1
 
   dashboard_body = jsonencode({
-    widgets = [for index, widget in [for widget in local.widgets : widget if length(widget.metrics) > 0] : {
+    widgets = [for index, widget in concat(local.function_widgets, local.endpoint_widgets) : {
       type   = "metric"
       height = 6
       width  = 12
@@ -46,40 +48,42 @@ resource "aws_cloudwatch_dashboard" "this" {
 }
 
 locals {
-  function_dimensions = try(["FunctionName", var.serving.function_name], [])
+  of_endpoint = try(["EndpointName", var.endpoint.name, "VariantName", var.endpoint.variant], [])
+  of_function = try(["FunctionName", var.function.name], [])
 
-  endpoint_metrics = {
-    for metric in ["Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "InvocationsPerInstance", "ModelLatency"] :
-    metric => local.endpoint == null ? [] : [["AWS/SageMaker", metric, "EndpointName", local.endpoint.name, "VariantName", local.endpoint.variant]]
-  }
-
-  widgets = [
+  function_widgets = var.function == null ? [] : [
     {
-      title   = "Requests"
+      title   = "Function: requests, refused, failed"
       stat    = "Sum"
-      metrics = concat([concat(["AWS/Lambda", "Invocations"], local.function_dimensions)], local.endpoint_metrics.Invocations)
+      metrics = [for name in ["Invocations", "Throttles", "Errors"] : concat(["AWS/Lambda", name], local.of_function)]
     },
     {
-      title = "Refused or failed"
-      stat  = "Sum"
-      metrics = concat(
-        [
-          concat(["AWS/Lambda", "Throttles"], local.function_dimensions),
-          concat(["AWS/Lambda", "Errors"], local.function_dimensions),
-        ],
-        local.endpoint_metrics.Invocation4XXErrors,
-        local.endpoint_metrics.Invocation5XXErrors,
-      )
-    },
-    {
-      title   = "Model latency, microseconds"
+      title   = "Function: milliseconds"
       stat    = "p95"
-      metrics = local.endpoint_metrics.ModelLatency
+      metrics = [concat(["AWS/Lambda", "Duration"], local.of_function)]
     },
     {
-      title   = "Requests per instance"
+      title   = "Function: in flight at once"
+      stat    = "Maximum"
+      metrics = [concat(["AWS/Lambda", "ConcurrentExecutions"], local.of_function)]
+    },
+  ]
+
+  endpoint_widgets = var.endpoint == null ? [] : [
+    {
+      title   = "Endpoint: requests, 4xx, 5xx"
       stat    = "Sum"
-      metrics = local.endpoint_metrics.InvocationsPerInstance
+      metrics = [for name in ["Invocations", "Invocation4XXErrors", "Invocation5XXErrors"] : concat(["AWS/SageMaker", name], local.of_endpoint)]
+    },
+    {
+      title   = "Endpoint: model latency, microseconds"
+      stat    = "p95"
+      metrics = [concat(["AWS/SageMaker", "ModelLatency"], local.of_endpoint)]
+    },
+    {
+      title   = "Endpoint: requests per instance"
+      stat    = "Sum"
+      metrics = [concat(["AWS/SageMaker", "InvocationsPerInstance"], local.of_endpoint)]
     },
   ]
 }

@@ -1,9 +1,13 @@
 output "alarm_names" {
   description = "Every alarm, by name."
-  value = sort(concat(
-    [for alarm in aws_cloudwatch_metric_alarm.serving : alarm.alarm_name],
-    [for alarm in aws_cloudwatch_metric_alarm.training : alarm.alarm_name],
-  ))
+  value = sort(flatten([
+    for alarms in [
+      aws_cloudwatch_metric_alarm.endpoint,
+      aws_cloudwatch_metric_alarm.function,
+      aws_cloudwatch_metric_alarm.training,
+      aws_cloudwatch_metric_alarm.unanswered,
+    ] : values(alarms)[*].alarm_name
+  ]))
 }
 
 output "topic_arn" {

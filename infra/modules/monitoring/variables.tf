@@ -9,6 +9,25 @@ variable "alarm_email" {
   }
 }
 
+variable "endpoint" {
+  description = "The endpoint to watch; null is none."
+  type = object({
+    name    = string
+    variant = string
+  })
+  default = null
+}
+
+variable "function" {
+  description = "The function to watch; null is none."
+  type = object({
+    name                 = string
+    reserved_concurrency = number
+    timeout_seconds      = number
+  })
+  default = null
+}
+
 variable "latency_seconds" {
   description = "A model that takes longer than this, on average, rings."
   type        = number
@@ -36,16 +55,6 @@ variable "name" {
   description = "Prefix of every name."
   type        = string
   nullable    = false
-}
-
-variable "serving" {
-  description = "The endpoint and the function to watch; null is none yet. An endpoint that is switched off has no name."
-  type = object({
-    endpoint_name = optional(string)
-    function_name = string
-    variant       = optional(string)
-  })
-  default = null
 }
 
 variable "tags" {

@@ -168,11 +168,16 @@ def _named_by(*members: str, pattern: str) -> Needs:
 
 
 def _budgets(call: Call, _: Known) -> list[Need]:
-    name = call.params.get("BudgetName") or (call.params.get("Budget") or {}).get("BudgetName")
+    if call.params.get("ResourceARN"):
+        return [Need(action=action_of(call), resource=call.params["ResourceARN"])]
+    given = call.params.get("Budget") or call.params.get("NewBudget") or {}
+    name = call.params.get("BudgetName") or given.get("BudgetName")
     reads = call.operation.startswith(("Describe", "List"))
     action = "budgets:ViewBudget" if reads else "budgets:ModifyBudget"
     resource = f"arn:aws:budgets::{ACCOUNT_ID}:budget/{name}" if name else "*"
-    return [Need(action=action, resource=resource)]
+    tags = request_tags(call.params.get("ResourceTags"))
+    tagging = [Need(action="budgets:TagResource", resource=resource, context=tags)] if tags else []
+    return [Need(action=action, resource=resource), *tagging]
 
 
 def _application_autoscaling(call: Call, known: Known) -> list[Need]:

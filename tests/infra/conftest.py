@@ -6,13 +6,17 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tftest
 from tests.infra.providing import Providers
 
 from pipeline.setup import find_mirror, write_cli_config
+
+if TYPE_CHECKING:
+    from tests.infra.access.variants import Variant
+    from tests.infra.reviewed import Reviewed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INFRA = REPOSITORY / "infra"
@@ -37,7 +41,7 @@ class Folder:
         if key not in self.plans:
             values = self._values(variables)
             tf = tftest.TerraformTest(str(self.path))
-            tf.env = self._environment(variables)
+            tf.env = self.environment(variables)
             try:
                 self.plans[key] = tf.plan(output=True, tf_var_file=values)
             except tftest.TerraformTestError as error:
@@ -51,7 +55,7 @@ class Folder:
     ) -> list[dict[str, Any]]:
         """Plan, in the region of the variables or another, and return Terraform's errors."""
         command = ["terraform", "plan", "-json", f"-var-file={self._values(variables)}"]
-        environment = self._environment({"region": region} if region else variables)
+        environment = self.environment({"region": region} if region else variables)
         done = subprocess.run(
             command, cwd=self.path, env=environment, capture_output=True, text=True
         )
@@ -59,7 +63,8 @@ class Folder:
         found = [line["diagnostic"] for line in lines if "diagnostic" in line]
         return [diagnostic for diagnostic in found if diagnostic["severity"] == "error"]
 
-    def _environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
+    def environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
+        """Terraform's environment for a plan with these variables; the provider runs already."""
         [executable] = self.path.glob(f"{CACHE}/terraform-provider-aws_*")
         attached = self.providers.attached(variables.get("region", self.region), executable)
         return {**attached, "TF_IN_AUTOMATION": "1"}
@@ -121,3 +126,19 @@ def root(workshop: Workshop) -> Folder:
     """The root module; its state stays in the folder, so that nothing needs a bucket."""
     local_state = 'terraform {\n  backend "local" {}\n}\n'
     return workshop.folder("root", {"backend_override.tf": local_state}, root=True)
+
+
+@pytest.fixture(scope="session")
+def planned(root: Folder) -> dict[str, "Variant"]:
+    """The plans whose policies are reviewed."""
+    from tests.infra.access import variants
+
+    return variants.plan(root)
+
+
+@pytest.fixture(scope="session")
+def reviewed(regenerate: bool) -> "Reviewed":
+    """Compares files with what is so, or writes them anew."""
+    from tests.infra.reviewed import Reviewed
+
+    return Reviewed(regenerate=regenerate)

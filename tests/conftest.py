@@ -18,6 +18,12 @@ from localaws import control
 SOURCE = str(Path(__file__).parents[1] / "src")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make regenerate` writes the files anew that plans and policies are compared with."""
+    text = "write reviewed files anew instead of comparing with them"
+    parser.addoption("--regenerate", action="store_true", help=text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartedAws:
     """The local AWS of a test session."""

@@ -34,6 +34,7 @@ AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,
 REGION = $(or $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
+HAS_PYTHON = test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is wanted; none is on PATH."; exit 2; }
 TO_STAGE = --stage $(STAGE) --settings $(call path,$(SETTINGS)) --build $(call path,$(BUILD))
 OVERRIDES = --hyperparameters $(call path,$(HYPERPARAMETERS)) --weights $(call path,$(WEIGHTS))
 
@@ -54,7 +55,7 @@ demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a depl
 		python -m localaws run --folder $(call path,$(DEMO)/local) --region $(REGION) -- python -m pipeline.demo --build $(call path,$(DEMO)) $(if $(KEEP),--keep)
 
 .PHONY: setup
-setup: .venv/train .venv/serve .venv/infra .venv/dev build/terraform.rc ## Install everything, from hashed locks
+setup: .venv/train .venv/serve .venv/infra .venv/dev .venv-audit/audit build/terraform.rc ## Install everything, from hashed locks
 
 ##@ Model
 
@@ -137,6 +138,7 @@ logs: .venv/infra ## Show what the local AWS does
 lint: setup ## Check style, types and Terraform
 	ruff check . && ruff format --check . && mypy
 	terraform fmt -check -recursive infra
+	python -m pipeline.audit
 
 .PHONY: test
 test: lint ## Every check, fast ones first; what CI runs
@@ -144,13 +146,22 @@ test: lint ## Every check, fast ones first; what CI runs
 	pytest -m "slow and not aws" -n 2 --ignore tests/e2e
 	pytest -m "not aws" tests/e2e
 
+.PHONY: regenerate
+regenerate: setup ## Write anew what plans and policies are compared with; read the difference
+	pytest tests/infra -m slow -n 2 --dist loadfile --regenerate
+
 .PHONY: lock
 lock: .venv/dev ## Pin the newest dependencies, with hashes
 	python -m pipeline.lock
 
 .venv/%: requirements/%.txt
-	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is wanted; none is on PATH."; exit 2; }
+	@$(HAS_PYTHON)
 	@$(PYTHON) src/pipeline/setup.py python $*
+	@touch $@
+
+.venv-audit/audit: requirements/audit.txt
+	@$(HAS_PYTHON)
+	@$(PYTHON) src/pipeline/setup.py python audit
 	@touch $@
 
 build/terraform.rc: src/pipeline/setup.py

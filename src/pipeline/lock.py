@@ -1,8 +1,9 @@
 """`make lock`: pins every dependency group of pyproject.toml, with hashes, to requirements/.
 
-All groups are resolved together first, so that a package has one version everywhere. CUDA
-libraries go to cuda.txt: only the CUDA build of torch needs them. cpu.txt names CPU builds of
-torch that are taken instead where pip can find one.
+All groups are resolved together first, so that a package has one version everywhere; only the
+tools of the audit are resolved alone, for an environment of their own. CUDA libraries go to
+cuda.txt: only the CUDA build of torch needs them. cpu.txt names CPU builds of torch that are taken
+instead where pip can find one.
 """
 
 import argparse
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
+
+ALONE = "audit"
 
 CPU_BUILDS = [
     # Wheels that a machine may offer to pip as files; far smaller than the CUDA build.
@@ -38,7 +41,8 @@ def compile_lock(groups: Sequence[str], constraints: Path | None) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write requirements/<group>.txt for every group, cuda.txt and cpu.txt."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    groups = list(tomllib.loads(Path("pyproject.toml").read_text())["dependency-groups"])
+    listed = tomllib.loads(Path("pyproject.toml").read_text())["dependency-groups"]
+    groups = [group for group in listed if group != ALONE]
     folder = Path("requirements")
     with tempfile.TemporaryDirectory() as temporary:
         constraints = Path(temporary) / "constraints.txt"
@@ -49,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for group in groups:
             entries = [e for e in compile_lock([group], constraints) if not CUDA.match(e)]
             (folder / f"{group}.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    alone = compile_lock([ALONE], None)
+    (folder / f"{ALONE}.txt").write_text("\n".join(alone) + "\n", encoding="utf-8")
     cuda = [entry for entry in together if CUDA.match(entry)]
     (folder / "cuda.txt").write_text("\n".join(cuda) + "\n", encoding="utf-8")
     (folder / "cpu.txt").write_text("\n".join(CPU_BUILDS) + "\n", encoding="utf-8")

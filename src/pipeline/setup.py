@@ -3,6 +3,7 @@
 Runs before anything is installed, so it uses the standard library only:
 
     python3 src/pipeline/setup.py python train serve    # dependency groups into .venv
+    python3 src/pipeline/setup.py python audit          # into .venv-audit: its versions differ
     python3 src/pipeline/setup.py terraform             # Terraform and its AWS provider
 """
 
@@ -188,7 +189,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         if options.verb == "python":
-            install_groups(options.groups, Path(".venv"))
+            alone = options.groups == ["audit"]
+            install_groups(options.groups, Path(".venv-audit" if alone else ".venv"))
         else:
             ensure_terraform(options.build / "bin")
             write_cli_config(options.build / "terraform.rc", find_mirror())

@@ -6,13 +6,17 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tftest
 from tests.infra.providing import Providers
 
 from pipeline.setup import find_mirror, write_cli_config
+
+if TYPE_CHECKING:
+    from tests.infra.access.variants import Variant
+    from tests.infra.reviewed import Reviewed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INFRA = REPOSITORY / "infra"
@@ -121,3 +125,19 @@ def root(workshop: Workshop) -> Folder:
     """The root module; its state stays in the folder, so that nothing needs a bucket."""
     local_state = 'terraform {\n  backend "local" {}\n}\n'
     return workshop.folder("root", {"backend_override.tf": local_state}, root=True)
+
+
+@pytest.fixture(scope="session")
+def planned(root: Folder) -> dict[str, "Variant"]:
+    """The plans whose policies are reviewed."""
+    from tests.infra.access import variants
+
+    return variants.plan(root)
+
+
+@pytest.fixture(scope="session")
+def reviewed(regenerate: bool) -> "Reviewed":
+    """Compares files with what is so, or writes them anew."""
+    from tests.infra.reviewed import Reviewed
+
+    return Reviewed(regenerate=regenerate)

@@ -19,17 +19,14 @@ SOURCE = str(Path(__file__).parents[1] / "src")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`pytest tests/infra --regenerate`: reviewed files are written anew instead of compared."""
-    parser.addoption(
-        "--regenerate",
-        action="store_true",
-        help="write what is found into the files of expectations, to be reviewed as a diff",
-    )
+    """`make regenerate` writes the files anew that plans and policies are compared with."""
+    text = "write reviewed files anew instead of comparing with them"
+    parser.addoption("--regenerate", action="store_true", help=text)
 
 
 @pytest.fixture(scope="session")
 def regenerate(request: pytest.FixtureRequest) -> bool:
-    """Whether files of expectations are to be written anew."""
+    """Whether reviewed files are to be written anew."""
     return bool(request.config.getoption("--regenerate"))
 
 

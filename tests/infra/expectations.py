@@ -54,7 +54,7 @@ def check(plan: Any, path: Path, *, regenerate: bool, also: Sequence[Finder] = (
     lines = "\n  ".join(str(difference) for difference in found)
     assert not found, (
         f"{path.name} wants another plan:\n  {lines}\n"
-        "If the plan is right, `pytest tests/infra --regenerate` writes it into the files that "
+        "If the plan is right, `make regenerate` writes it into the files that "
         "differ; read their diff."
     )
 

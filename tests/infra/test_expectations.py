@@ -61,7 +61,7 @@ def test_every_difference_is_told_with_the_command_that_accepts_it(file: Path) -
     assert "1 of aws_s3_bucket are planned, not 2" in told
     assert "outputs stack.stage is 'aws', not 'local'" in told
     assert "unlisted" not in told
-    assert "`pytest tests/infra --regenerate`" in told
+    assert "`make regenerate`" in told
     assert file.read_text() == FILE
 
 

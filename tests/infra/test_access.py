@@ -9,12 +9,14 @@ from tests.infra.access.roles import Role
 from tests.infra.access.sweep import World
 from tests.infra.access.unscoped import UNSCOPED
 from tests.infra.access.variants import Variant
+from tests.infra.conftest import REPOSITORY
 from tests.infra.reviewed import Reviewed
 
 from localaws.iam.matching import as_list
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(variants.__file__).parent
+MARK, END = "<!-- written by `make regenerate` -->\n", "<!-- end -->"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,17 @@ def test_the_roles_can_become_what_was_reviewed(
     graph_text = tables.role_graph(planned[name], world, graph.read_ways())
 
     reviewed.check(FOLDER / f"{name}_graph.txt", graph_text)
+
+
+def test_the_documentation_says_who_may_do_what(
+    planned: dict[str, Variant], world: World, reviewed: Reviewed
+) -> None:
+    page = REPOSITORY / "docs/security.md"
+    before, _, rest = page.read_text().partition(MARK)
+    _, _, after = rest.partition(END)
+    written = tables.overview(planned["released"], world, graph.read_ways())
+
+    reviewed.check(page, f"{before}{MARK}\n{written}{END}{after}")
 
 
 @pytest.mark.parametrize("name", variants.NAMES)

@@ -7,6 +7,8 @@ from tests.infra.access import doors, graph
 from tests.infra.access.sweep import World
 from tests.infra.access.variants import Variant
 
+from localaws.iam.matching import as_list
+
 
 def access(variant: Variant, world: World) -> str:
     """What every role may do, who may take it, and what other policies say."""
@@ -44,3 +46,45 @@ def role_graph(variant: Variant, world: World, ways: Mapping[str, Any]) -> str:
     for name in variant.roles:
         lines.append(f"{name}: {', '.join(graph.reachable(found, name)) or 'nothing else'}")
     return "\n".join(lines) + "\n"
+
+
+def overview(variant: Variant, world: World, ways: Mapping[str, Any]) -> str:
+    """The same for people: each statement of each role, and who can become whom."""
+    lines = ["| role | statement | may | on | when |", "|---|---|---|---|---|"]
+    for role in variant.roles.values():
+        for _, _, statement in role.statements:
+            actions = ", ".join(f"`{action}`" for action in sorted(as_list(statement["Action"])))
+            resources = sorted(as_list(statement["Resource"]))
+            places = ", ".join(_short(arn, world) for arn in resources)
+            cells = [f"`{role.name}`", statement["Sid"], actions, places, _conditions(statement)]
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| role | is taken by | can come to act as |", "|---|---|---|"]
+    found = graph.edges(variant.roles, world, ways)
+    for role in variant.roles.values():
+        services = sorted({taker.split(" ")[0] for taker in doors.takers(role, world, [])})
+        others = [f"`{name}`" for name in graph.reachable(found, role.name)]
+        by = ", ".join(f"`{service}`" for service in services)
+        lines.append(f"| `{role.name}` | {by} | {', '.join(others) or 'nothing else'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(arn: str, world: World) -> str:
+    """An ARN without what is the same in most of them."""
+    if arn == "*":
+        return "`*`"
+    *_, region, account, name = arn.split(":", 5)
+    words = [f"`{name}`"]
+    if account not in ("", world.account["own"]):
+        words.append("of any account" if account == "*" else f"of account {account}")
+    if region not in ("", world.region["own"]):
+        words.append(f"in region `{region}`")
+    return " ".join(words)
+
+
+def _conditions(statement: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"`{key}` {'is like' if 'Like' in operator else 'is'} "
+        + " or ".join(f"`{value}`" for value in sorted(as_list(values)))
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+    )

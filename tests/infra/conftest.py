@@ -35,13 +35,18 @@ class Folder:
     plans: dict[str, Any] = field(default_factory=dict)
     """What was planned already, by its variables."""
 
+    def tf(self, variables: Mapping[str, Any]) -> Any:
+        """tftest's hold on it, in the region of the variables."""
+        tf = tftest.TerraformTest(str(self.path))
+        tf.env = self.environment(variables)
+        return tf
+
     def plan(self, variables: Mapping[str, Any]) -> Any:
         """tftest's parsed plan; the same variables are planned once."""
         key = json.dumps(variables, sort_keys=True)
         if key not in self.plans:
             values = self._values(variables)
-            tf = tftest.TerraformTest(str(self.path))
-            tf.env = self._environment(variables)
+            tf = self.tf(variables)
             try:
                 self.plans[key] = tf.plan(output=True, tf_var_file=values)
             except tftest.TerraformTestError as error:
@@ -55,7 +60,7 @@ class Folder:
     ) -> list[dict[str, Any]]:
         """Plan, in the region of the variables or another, and return Terraform's errors."""
         command = ["terraform", "plan", "-json", f"-var-file={self._values(variables)}"]
-        environment = self._environment({"region": region} if region else variables)
+        environment = self.environment({"region": region} if region else variables)
         done = subprocess.run(
             command, cwd=self.path, env=environment, capture_output=True, text=True
         )
@@ -63,7 +68,8 @@ class Folder:
         found = [line["diagnostic"] for line in lines if "diagnostic" in line]
         return [diagnostic for diagnostic in found if diagnostic["severity"] == "error"]
 
-    def _environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
+    def environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
+        """Terraform's, with a running provider for the region of the variables."""
         [executable] = self.path.glob(f"{CACHE}/terraform-provider-aws_*")
         attached = self.providers.attached(variables.get("region", self.region), executable)
         return {**attached, "TF_IN_AUTOMATION": "1"}

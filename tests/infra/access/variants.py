@@ -61,7 +61,7 @@ def _test(folder: Folder) -> list[dict[str, Any]]:
     command = ["terraform", "test", "-json", "-verbose"]
     for _ in range(2):
         done = subprocess.run(
-            command, cwd=folder.path, env=folder.environment, capture_output=True, text=True
+            command, cwd=folder.path, env=folder.environment({}), capture_output=True, text=True
         )
         if DIED not in done.stdout:
             break

@@ -18,6 +18,7 @@ from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
 from localaws.gaps.notebooks import Notebooks
 from localaws.gaps.permissions import FunctionPermissions
+from localaws.gaps.quotas import ServiceQuotas
 from localaws.gaps.s3 import BucketPolicies
 from localaws.gaps.security_groups import SecurityGroupRules
 from localaws.gateway import ANONYMOUS, Gateway
@@ -88,6 +89,7 @@ class RunningAws:
         for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
         self.gateway.add(Budgets().handlers.items(), ())
+        self.gateway.add(ServiceQuotas(self).handlers.items(), ())
         self.gateway.add((), LaunchTemplates().observers.items())
         self.gateway.add((), SecurityGroupRules().observers.items())
 

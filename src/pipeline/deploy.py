@@ -7,7 +7,7 @@ written down for `make rollback`.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,11 +61,11 @@ def deploy(place: Place, wishes: Wishes) -> None:
     Deployment(place, wishes, account).run(release)
 
 
-def open_terraform(place: Place, account: Account) -> Terraform:
+def open_terraform(place: Place, account: Account, tell: Callable[[str], None] = say) -> Terraform:
     """Terraform, connected to the stage's state."""
-    bucket = ensure_state_bucket(account, place.settings.name, say)
+    bucket = ensure_state_bucket(account, place.settings.name, tell)
     data = place.build / place.settings.stage / "terraform"
-    terraform = Terraform(INFRA, data, account.region, say)
+    terraform = Terraform(INFRA, data, account.region, tell)
     terraform.init(
         {
             "bucket": bucket,
@@ -131,10 +131,9 @@ class Deployment:
 
     def _refuse_too_dear(self, release: Release) -> None:
         """Look at the whole bill before the first half of it is made."""
-        settings = self._place.settings
-        if settings.max_monthly_usd is not None and not self._wishes.plan_only:
+        if self._place.settings.max_monthly_usd is not None and not self._wishes.plan_only:
             self._plan(release, lock=False)
-            hold_limit(self._terraform.planned(), settings, lambda _: None)
+            hold_limit(self._terraform.planned(), self._place, lambda _: None)
 
     def _converge(self, release: Release | None) -> Stack | None:
         """Plan, show, ask, apply.
@@ -145,8 +144,8 @@ class Deployment:
         changes = self._plan(release)
         say(self._terraform.show() if self._wishes.full_plan else summary(changes))
         if changes is not None:
-            settings = self._place.settings
-            hold_limit(self._terraform.planned(), settings, say, refuse=not self._wishes.plan_only)
+            asked = not self._wishes.plan_only
+            hold_limit(self._terraform.planned(), self._place, say, refuse=asked)
         if self._wishes.plan_only:
             return None
         if changes is not None:

@@ -49,6 +49,8 @@ class Terraform:
         self._tell = tell
         self._plan = data.resolve() / "plan"
         self._seen = self._plan
+        self.drift: tuple[str, ...] = ()
+        """What the last plan found to be otherwise than it was left, by address."""
         data.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
             "AWS_REGION": region,
@@ -84,6 +86,7 @@ class Terraform:
             The changes, none when only outputs change; `None` when nothing does.
         """
         changes: list[Change] = []
+        drift: list[str] = []
         # A mere look must not replace what an apply under way is about to do.
         self._seen = self._plan if lock else self._plan.with_name("look")
 
@@ -92,9 +95,12 @@ class Terraform:
                 action = event["change"]["action"]
                 if action in {"create", "update", "delete", "replace"}:
                     changes.append(Change(event["change"]["resource"]["addr"], action))
+            if event["type"] == "resource_drift":
+                drift.append(event["change"]["resource"]["addr"])
 
         def plan() -> Outcome:
             changes.clear()
+            drift.clear()
             outcome: Outcome = self._terraform.plan(
                 json=IsFlagged,
                 var_file=[str(file.resolve()) for file in var_files],
@@ -107,6 +113,7 @@ class Terraform:
             return outcome
 
         code = self._run("plan", plan, fine=(0, 2))
+        self.drift = tuple(drift)
         return tuple(changes) if code == 2 else None
 
     def show(self) -> str:

@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+import pytest
 from tests.infra.conftest import REPOSITORY
 
 COMMAND = "make regenerate"
@@ -15,17 +16,13 @@ class Reviewed:
         self.regenerate = regenerate
 
     def check(self, file: Path, text: str) -> None:
-        """Compare a file with what it should say.
-
-        Raises:
-            AssertionError: it says something else; the message shows what, and what to do.
-        """
+        """Fail when a file says something else than it should, and show the difference."""
         if self.regenerate:
             file.write_text(text)
             return
         said = file.read_text() if file.exists() else ""
         if said != text:
-            raise AssertionError(advice(file, said, text))
+            pytest.fail(advice(file, said, text), pytrace=False)
 
 
 def advice(file: Path, said: str, text: str) -> str:

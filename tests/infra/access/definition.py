@@ -2,12 +2,16 @@
 
 import functools
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from tests.infra.conftest import REPOSITORY
 
 from localaws.iam.matching import like
+
+PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+"""What a service's reference leaves open in an ARN."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tests.infra.access.definition import actions
-from tests.infra.access.roles import Role
+from tests.infra.access.roles import NOT_KNOWN, Role
 from tests.infra.access.sweep import Access, World
 
 from localaws.iam.matching import as_list
@@ -15,10 +15,17 @@ ANYTHING: Document = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource
 
 
 def read(changes: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
-    """The resource policies of a plan's resource_changes, by the address of their resource."""
+    """The resource policies of a plan's resource_changes, by the address of their resource.
+
+    Raises:
+        ValueError: whom a permission is for is not known before it is applied.
+    """
     found = {}
     for change in changes:
         after = change["change"]["after"] or {}
+        unknown = change["change"].get("after_unknown") or {}
+        if change["type"] == "aws_lambda_permission" and unknown.get("source_arn"):
+            raise ValueError(f"source_arn of {change['address']} {NOT_KNOWN}")
         if change["type"] == "aws_lambda_permission":
             found[change["address"]] = _permission(after)
         elif change["type"].endswith("_policy") and "Principal" in str(after.get("policy")):

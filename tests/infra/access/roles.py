@@ -8,6 +8,10 @@ from typing import Any
 from tests.infra.access.sweep import Access, World
 
 Document = dict[str, Any]
+NOT_KNOWN = (
+    "is not known in the plan. Write its ARNs out, or tell the plan the id that it waits for in "
+    "tests/infra/access/variants.yaml."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +62,7 @@ def read(changes: Iterable[Mapping[str, Any]]) -> dict[str, Role]:
     for address, change in planned.items():
         unknown = change["change"].get("after_unknown") or {}
         if change["type"].endswith("_policy") and unknown.get("policy"):
-            raise ValueError(
-                f"{address} is not known in the plan. Write its ARNs out, or name the resource "
-                "whose id it waits for in tests/infra/access/variants.yaml."
-            )
+            raise ValueError(f"policy of {address} {NOT_KNOWN}")
     after = [(change["type"], change["change"]["after"]) for change in planned.values()]
     inline: dict[str, dict[str, Document]] = {}
     for kind, values in after:

@@ -59,9 +59,10 @@ def _run(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 def _test(folder: Folder) -> list[dict[str, Any]]:
     command = ["terraform", "test", "-json", "-verbose"]
+    environment = folder.environment({})
     for _ in range(2):
         done = subprocess.run(
-            command, cwd=folder.path, env=folder.environment({}), capture_output=True, text=True
+            command, cwd=folder.path, env=environment, capture_output=True, text=True
         )
         if DIED not in done.stdout:
             break

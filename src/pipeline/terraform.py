@@ -71,6 +71,7 @@ class Terraform:
         self._turn = turn
         self._plan = self._data / "plan"
         self._seen = self._plan
+        self._planned: dict[str, Any] | None = None
         data.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
             "AWS_REGION": region,
@@ -107,6 +108,7 @@ class Terraform:
         """
         changes: list[Change] = []
         # A mere look must not replace what an apply under way is about to do.
+        self._planned = None
         self._seen = self._plan if lock else self._plan.with_name("look")
 
         def hear(event: Mapping[str, Any]) -> None:
@@ -130,6 +132,48 @@ class Terraform:
 
         code = self._run("plan", plan, fine=(0, 2))
         return tuple(changes) if code == 2 else None
+
+    def to_make(self) -> list[Planned]:
+        """What the last plan would make."""
+        return [
+            Planned(
+                address=change["address"],
+                replaces="delete" in change["change"]["actions"],
+                kind=change["type"],
+                values=change["change"]["after"],
+            )
+            for change in self.planned()["resource_changes"]
+            if "create" in change["change"]["actions"] and change["mode"] == "managed"
+        ]
+
+    def importing(self, ids: Mapping[str, str]) -> "Terraform":
+        """The same root module, which takes over things that are there.
+
+        Args:
+            ids: what they are imported by, by address.
+        """
+        folder = self._data / "importing"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self._folder, folder)
+        blocks = [
+            f"import {{\n  to = {address}\n  id = {json.dumps(id_)}\n}}\n"
+            for address, id_ in ids.items()
+        ]
+        (folder / "imports.tf").write_text("\n".join(blocks), encoding="utf-8")
+        return Terraform(folder, self._data, self._region, self._tell, self._turn)
+
+    def show(self) -> str:
+        """The last plan in full, as Terraform prints it."""
+        return str(self._terraform.cmd("show", str(self._seen), no_color=IsFlagged)[1])
+
+    def planned(self) -> dict[str, Any]:
+        """The last plan, as `terraform show -json` prints it."""
+        if self._planned is None:
+            code, text, complaint = self._terraform.cmd("show", str(self._seen), json=IsFlagged)
+            if code != 0:
+                raise TerraformFailed(f"terraform show failed.\n{complaint}")
+            self._planned = json.loads(text)
+        return self._planned or {}
 
     def to_make(self) -> list[Planned]:
         """What the last plan would make."""

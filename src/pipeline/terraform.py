@@ -175,47 +175,6 @@ class Terraform:
             self._planned = json.loads(text)
         return self._planned or {}
 
-    def to_make(self) -> list[Planned]:
-        """What the last plan would make."""
-        return [
-            Planned(
-                address=change["address"],
-                replaces="delete" in change["change"]["actions"],
-                kind=change["type"],
-                values=change["change"]["after"],
-            )
-            for change in self.planned()["resource_changes"]
-            if "create" in change["change"]["actions"] and change["mode"] == "managed"
-        ]
-
-    def importing(self, ids: Mapping[str, str]) -> "Terraform":
-        """The same root module, which takes over things that are there.
-
-        Args:
-            ids: what they are imported by, by address.
-        """
-        folder = self._data / "importing"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self._folder, folder)
-        blocks = [
-            f"import {{\n  to = {address}\n  id = {json.dumps(id_)}\n}}\n"
-            for address, id_ in ids.items()
-        ]
-        (folder / "imports.tf").write_text("\n".join(blocks), encoding="utf-8")
-        return Terraform(folder, self._data, self._region, self._tell, self._turn)
-
-    def show(self) -> str:
-        """The last plan in full, as Terraform prints it."""
-        return str(self._terraform.cmd("show", str(self._seen), no_color=IsFlagged)[1])
-
-    def planned(self) -> dict[str, Any]:
-        """The last plan, as `terraform show -json` prints it."""
-        code, text, complaint = self._terraform.cmd("show", str(self._seen), json=IsFlagged)
-        if code != 0:
-            raise TerraformFailed(f"terraform show failed.\n{complaint}")
-        plan: dict[str, Any] = json.loads(text)
-        return plan
-
     def apply(self) -> None:
         """Do what the last plan says."""
 

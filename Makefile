@@ -114,6 +114,10 @@ cost: .venv/infra build/terraform.rc ## Say what STAGE costs a month and for 1,0
 doctor: .venv/infra build/terraform.rc ## Look for what is wrong, missing or running in STAGE
 	$(AWS) python -m pipeline.doctor $(TO_STAGE)
 
+.PHONY: unlock
+unlock: .venv/infra ## Remove the lock of a command that was killed
+	$(AWS) python -m pipeline.unlock $(TO_STAGE) $(if $(YES),--yes)
+
 .PHONY: destroy
 destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE
 	$(AWS) python -m pipeline.destroy $(TO_STAGE) $(if $(YES),--yes)

@@ -9,6 +9,7 @@ from pipeline.cli import Failed, confirm, find_place, run_verb, say, verb_parser
 from pipeline.deploy import open_terraform
 from pipeline.instances import EXISTING, RUN_TAG
 from pipeline.leftovers import find_leftovers, remove_log_groups
+from pipeline.opening import take_turn
 from pipeline.stacks import forget_stack
 from pipeline.state import remove_state_bucket, state_bucket
 
@@ -42,14 +43,15 @@ def _destroy(options: argparse.Namespace) -> None:
 
 def _remove(options: argparse.Namespace, account: Account, bucket: str) -> None:
     place = find_place(options)
-    terraform = open_terraform(place, account)
-    changes = terraform.plan([place.settings_file], {}, destroy=True)
-    say(summary(changes))
-    if place.settings.stage == "aws" and not options.yes:
-        confirm(f"Remove all of this from {place.settings.region}, with every object in it?")
-    _terminate_runs(account, place.settings.name)
-    if changes is not None:
-        terraform.apply()
+    with take_turn(place, account) as turn:
+        terraform = open_terraform(place, account, turn)
+        changes = terraform.plan([place.settings_file], {}, destroy=True)
+        say(summary(changes))
+        if place.settings.stage == "aws" and not options.yes:
+            confirm(f"Remove all of this from {place.settings.region}, with every object in it?")
+        _terminate_runs(account, place.settings.name)
+        if changes is not None:
+            terraform.apply()
     if place.settings.stage == "local":
         remove_state_bucket(account, bucket)
     else:

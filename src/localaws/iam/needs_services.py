@@ -190,7 +190,15 @@ def _application_autoscaling(call: Call, known: Known) -> list[Need]:
     return [Need(action=action_of(call), resource=resource, context=context)]
 
 
-_ECR = "arn:aws:ecr:{region}:{account}:repository/{name}"
+def _ecr(call: Call, known: Known) -> list[Need]:
+    # AWS's own images lie in accounts of AWS.
+    registry = call.params.get("registryId") or ACCOUNT_ID
+    name = call.params.get("repositoryName")
+    context = request_tags(call.params.get("tags"))
+    repository = f"arn:aws:ecr:{known.region}:{registry}:repository/{name}"
+    return [Need(action=action_of(call), resource=repository if name else "*", context=context)]
+
+
 _KMS = "arn:aws:kms:{region}:{account}:key/{name}"
 _SNS = "arn:aws:sns:{region}:{account}:{name}"
 _SQS = "arn:aws:sqs:{region}:{account}:{name}"
@@ -199,7 +207,7 @@ NEEDS: Mapping[str, Needs] = {
     "application-autoscaling": _application_autoscaling,
     "budgets": _budgets,
     "cloudwatch": _cloudwatch,
-    "ecr": _named_by("repositoryName", pattern=_ECR),
+    "ecr": _ecr,
     "iam": _iam,
     "kms": _named_by("KeyId", pattern=_KMS),
     "logs": _logs,

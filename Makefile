@@ -14,6 +14,7 @@ IMAGE ?=
 TO ?=
 YES ?=
 KEEP ?=
+ROLE ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -30,7 +31,7 @@ export TF_IN_AUTOMATION := 1
 # A path of yours for the shell: it may hold spaces, and not every shell expands `DATA=~/dogs`.
 path = "$(patsubst ~/%,$(HOME)/%,$(1))"
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
-AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) --)
+AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) $(if $(ROLE),--role "$(ROLE)") --)
 REGION = $(or $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)

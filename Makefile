@@ -14,6 +14,7 @@ IMAGE ?=
 TO ?=
 YES ?=
 KEEP ?=
+REMOVE ?=
 ROLE ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -21,6 +22,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 ifeq ($(filter local aws,$(STAGE)),)
 $(error STAGE is '$(STAGE)'; it must be local or aws)
+endif
+ifneq ($(and $(ROLE),$(filter aws,$(STAGE))),)
+$(error ROLE is for the laptop; in an account say AWS_PROFILE=$(ROLE), as `make bootstrap` explains)
 endif
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/bin:$(PATH)
@@ -32,7 +36,7 @@ export TF_IN_AUTOMATION := 1
 path = "$(patsubst ~/%,$(HOME)/%,$(1))"
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
 AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) $(if $(ROLE),--role "$(ROLE)") --)
-REGION = $(or $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
+REGION = $(or $(shell sed -n 's/.*"region": *"\([^"]*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
 TO_STAGE = --stage $(STAGE) --settings $(call path,$(SETTINGS)) --build $(call path,$(BUILD))
@@ -85,6 +89,10 @@ package: .venv/infra ## Build the three archives of a release, the same bytes ev
 .PHONY: upload
 upload: .venv/infra build/terraform.rc ## Put the release's archives into the bucket
 	$(AWS) python -m pipeline.upload $(TO_STAGE)
+
+.PHONY: bootstrap
+bootstrap: .venv/infra ## Prepare an account once: state bucket, deployer (REMOVE=1 undoes it)
+	$(AWS) python -m pipeline.bootstrap $(TO_STAGE) $(if $(REMOVE),--remove) $(if $(YES),--yes)
 
 .PHONY: plan
 plan: .venv/infra build/terraform.rc ## Show what `make apply` would change

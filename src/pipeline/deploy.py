@@ -16,6 +16,7 @@ from contract.release import Release, read_release
 from contract.stack import Stack
 from contract.strict import parse, require
 from pipeline.aws import Account, bucket_exists
+from pipeline.bootstrap import require_boundary
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
 from pipeline.cost.limit import hold_limit
@@ -24,7 +25,7 @@ from pipeline.package import RELEASE_FILE
 from pipeline.releases import deployed_code, record
 from pipeline.restore import restored, serving_names
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
-from pipeline.state import STATE_KEY, ensure_state_bucket
+from pipeline.state import STATE_KEY, ensure_state_bucket, state_bucket
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
 from pipeline.upload import packaged, upload_release
 from pipeline.verify import golden_of, verify
@@ -58,12 +59,21 @@ def deploy(place: Place, wishes: Wishes) -> None:
     release = read_release(file) if file.exists() and not wishes.without_release else None
     account = Account(place.settings.region)
     say(f"Stage {place.settings.stage}: account {account.account_id()}, region {account.region}.")
+    require_boundary(account, place.settings)
     Deployment(place, wishes, account).run(release)
 
 
 def open_terraform(place: Place, account: Account) -> Terraform:
     """Terraform, connected to the stage's state."""
-    bucket = ensure_state_bucket(account, place.settings.name, say)
+    name = place.settings.name
+    bucket = state_bucket(name, account.account_id(), account.region)
+    if not bucket_exists(account.client("s3"), bucket):
+        require(
+            place.settings.stage == "local",
+            f"There is no bucket {bucket} for Terraform's state. Run `make bootstrap STAGE=aws` "
+            "once, as an administrator: it makes the bucket, and the role that deploys.",
+        )
+        ensure_state_bucket(account, name, say)
     data = place.build / place.settings.stage / "terraform"
     terraform = Terraform(INFRA, data, account.region, say)
     terraform.init(

@@ -9,7 +9,7 @@ from localaws.core import AwsError, Call, Reply
 from localaws.iam.decisions import Decisions
 from localaws.iam.evaluator import Document, Policies, Question, refusal
 from localaws.iam.identity import Principal
-from localaws.iam.known import Ec2Records
+from localaws.iam.known import KnownRecords
 from localaws.iam.matching import as_list
 from localaws.iam.needs import Need, Values, needs_of, tag_context
 from localaws.iam.needs_storage import list_need
@@ -39,7 +39,7 @@ class Authority:
         self.resource_policies: dict[str, ResourcePolicies] = {}
         """By service of the ARN: s3, lambda."""
         self.function_url_auth_type: Callable[[str, str | None], str] = lambda *_: "AWS_IAM"
-        self._known = Ec2Records(region)
+        self._known = KnownRecords(region)
 
     def check(self, call: Call, principal: Principal) -> None:
         """Let a call pass.

@@ -116,13 +116,37 @@ class LocalAws(Protocol):
         AWS_EC2_METADATA_SERVICE_ENDPOINT; the service answers identity and role credentials.
         """
 
-    def log(self, group: str, stream: str, lines: Sequence[str]) -> None:
-        """Write CloudWatch log events; group and stream are made when missing."""
+    def may(
+        self,
+        role_arn: str,
+        session_name: str,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any],
+    ) -> bool:
+        """Whether a role may make a call that a service of AWS makes with the role's rights.
+
+        It is decided and written down like a call that came in.
+        """
+
+    def log(
+        self, group: str, stream: str, lines: Sequence[str], role_arn: str | None = None
+    ) -> None:
+        """Write CloudWatch log events; group and stream are made when missing.
+
+        With a role, it is done with its rights: what it may not write is lost, as on AWS.
+        """
 
     def metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        role_arn: str | None = None,
     ) -> None:
-        """Write one CloudWatch datapoint, now."""
+        """Write one CloudWatch datapoint, now; with a role, as `log` does."""
 
 
 class Part(Protocol):

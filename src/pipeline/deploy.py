@@ -14,9 +14,10 @@ from pathlib import Path
 
 from contract.release import Release, read_release
 from contract.stack import Stack
-from contract.strict import ContractError, parse
+from contract.strict import ContractError, parse, require
 from pipeline.adopting import find_orphans, replaced
 from pipeline.aws import Account, bucket_exists
+from pipeline.bootstrap import require_boundary
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
 from pipeline.cost.limit import hold_limit
@@ -68,6 +69,7 @@ def deploy(place: Place, wishes: Wishes) -> None:
     release = read_release(file) if file.exists() and not wishes.without_release else None
     account = Account(place.settings.region)
     say(f"Stage {place.settings.stage}: account {account.account_id()}, region {account.region}.")
+    require_boundary(account, place.settings)
     with take_turn(place, account) as turn:
         terraform = open_terraform(place, account, turn)
         Deployment(place, wishes, account, terraform).run(release)
@@ -80,7 +82,15 @@ def open_terraform(
     tell: Callable[[str], None] = say,
 ) -> Terraform:
     """Terraform, connected to the stage's state; to change it, it must be this process's turn."""
-    bucket = ensure_state_bucket(account, place.settings.name, tell)
+    name = place.settings.name
+    bucket = state_bucket(name, account.account_id(), account.region)
+    if not bucket_exists(account.client("s3"), bucket):
+        require(
+            place.settings.stage == "local",
+            f"There is no bucket {bucket} for Terraform's state. Run `make bootstrap STAGE=aws` "
+            "once, as an administrator: it makes the bucket, and the role that deploys.",
+        )
+        ensure_state_bucket(account, name, tell)
     terraform = Terraform(INFRA, turn_folder(place), account.region, tell, turn)
     terraform.init(
         {

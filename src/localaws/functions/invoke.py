@@ -96,7 +96,7 @@ class Invoker:
         name, timeout = configuration["FunctionName"], float(configuration["Timeout"])
         held, problem = self._pool.take(configuration)
         try:
-            log = _Log(self._recorder, log_group(configuration), held)
+            log = _Log(self._recorder, log_group(configuration), held, configuration.get("Role"))
             log.line(f"START RequestId: {request_id} Version: {configuration['Version']}")
             started = time.monotonic()
             outcome = problem or held.environment.invoke(
@@ -136,8 +136,9 @@ class Invoker:
 class _Log:
     """The lines of one invocation."""
 
-    def __init__(self, recorder: Recorder, group: str, held: Held) -> None:
+    def __init__(self, recorder: Recorder, group: str, held: Held, role_arn: str | None) -> None:
         self._recorder = recorder
+        self._role_arn = role_arn
         self._group = group
         self._held = held
         if not held.fresh:
@@ -145,7 +146,7 @@ class _Log:
 
     def line(self, text: str) -> None:
         self._held.tail.append(text)
-        self._recorder.line(self._group, self._held.stream, text)
+        self._recorder.line(self._group, self._held.stream, text, self._role_arn)
 
     def tail(self) -> bytes:
         return "".join(f"{line}\n" for line in self._held.tail).encode()[-TAIL_BYTES:]

@@ -160,12 +160,12 @@ class Pool:
     def _start(self, configuration: Mapping[str, Any], *, provisioned: bool) -> Held:
         name, version = configuration["FunctionName"], configuration["Version"]
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid.uuid4().hex}"
-        group = log_group(configuration)
+        group, role_arn = log_group(configuration), configuration.get("Role")
         tail: list[str] = []
 
         def on_line(line: str) -> None:
             tail.append(line)
-            self._recorder.line(group, stream, line)
+            self._recorder.line(group, stream, line, role_arn)
 
         environment = Environment(
             root=self._aws.folder / "functions" / name / str(next(self._number)),

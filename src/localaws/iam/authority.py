@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localaws.core import AwsError, Call, Reply
+from localaws.iam.decisions import Decisions
 from localaws.iam.evaluator import Document, Policies, Question, refusal
 from localaws.iam.identity import Principal
-from localaws.iam.known import Ec2Records
+from localaws.iam.known import KnownRecords
 from localaws.iam.matching import as_list
 from localaws.iam.needs import Need, Values, needs_of, tag_context
 from localaws.iam.needs_storage import list_need
@@ -32,12 +33,13 @@ _DENIED = {
 class Authority:
     """Checks identity, boundary, session and resource policies, passed roles and their trust."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, decisions: Decisions) -> None:
         self.iam = IamRecords()
+        self._decisions = decisions
         self.resource_policies: dict[str, ResourcePolicies] = {}
         """By service of the ARN: s3, lambda."""
         self.function_url_auth_type: Callable[[str, str | None], str] = lambda *_: "AWS_IAM"
-        self._known = Ec2Records(region)
+        self._known = KnownRecords(region)
 
     def check(self, call: Call, principal: Principal) -> None:
         """Let a call pass.
@@ -177,6 +179,8 @@ class Authority:
         why = refusal(question, policies)
         if why is None and trust:
             why = _distrust(question, resource_policy)
+        if principal.role_name:
+            self._decisions.write(question, why)
         if why is not None:
             raise _denied(call, question, why)
 

@@ -14,12 +14,17 @@ IMAGE ?=
 TO ?=
 YES ?=
 KEEP ?=
+REMOVE ?=
+ROLE ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
 ifeq ($(filter local aws,$(STAGE)),)
 $(error STAGE is '$(STAGE)'; it must be local or aws)
+endif
+ifneq ($(and $(ROLE),$(filter aws,$(STAGE))),)
+$(error ROLE is for the laptop; in an account say AWS_PROFILE=$(ROLE), as `make bootstrap` explains)
 endif
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/bin:$(PATH)
@@ -30,8 +35,8 @@ export TF_IN_AUTOMATION := 1
 # A path of yours for the shell: it may hold spaces, and not every shell expands `DATA=~/dogs`.
 path = "$(patsubst ~/%,$(HOME)/%,$(1))"
 # On the laptop a verb runs inside the local AWS; in an account it runs as it is.
-AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) --)
-REGION = $(or $(shell sed -n 's/.*"region": *"\(.*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
+AWS = $(if $(filter local,$(STAGE)),python -m localaws run --folder $(call path,$(BUILD)/local) --region $(REGION) $(if $(ROLE),--role "$(ROLE)") --)
+REGION = $(or $(shell sed -n 's/.*"region": *"\([^"]*\)".*/\1/p' $(if $(filter local,$(STAGE)),$(call path,$(SETTINGS)),config/local.tfvars.json) 2>/dev/null),$(error SETTINGS is '$(SETTINGS)'; it must be a file like config/local.tfvars.json))
 # What the local AWS needs to run models and training: the part that machine images are on AWS.
 IMAGES = $(if $(filter local,$(STAGE)),.venv/train .venv/serve)
 HAS_PYTHON = test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is wanted; none is on PATH."; exit 2; }
@@ -86,6 +91,10 @@ package: .venv/infra ## Build the three archives of a release, the same bytes ev
 upload: .venv/infra build/terraform.rc ## Put the release's archives into the bucket
 	$(AWS) python -m pipeline.upload $(TO_STAGE)
 
+.PHONY: bootstrap
+bootstrap: .venv/infra ## Prepare an account once: state bucket, deployer (REMOVE=1 undoes it)
+	$(AWS) python -m pipeline.bootstrap $(TO_STAGE) $(if $(REMOVE),--remove) $(if $(YES),--yes)
+
 .PHONY: plan
 plan: .venv/infra build/terraform.rc ## Show what `make apply` would change
 	$(AWS) python -m pipeline.deploy $(TO_STAGE) --plan
@@ -113,6 +122,10 @@ cost: .venv/infra build/terraform.rc ## Say what STAGE costs a month and for 1,0
 .PHONY: doctor
 doctor: .venv/infra build/terraform.rc ## Look for what is wrong, missing or running in STAGE
 	$(AWS) python -m pipeline.doctor $(TO_STAGE)
+
+.PHONY: unlock
+unlock: .venv/infra ## Remove the lock of a command that was killed
+	$(AWS) python -m pipeline.unlock $(TO_STAGE) $(if $(YES),--yes)
 
 .PHONY: destroy
 destroy: .venv/infra build/terraform.rc ## Remove everything of STAGE

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from localaws import control
+from localaws import assume, control
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--folder", type=Path, default=Path("build/local"), help="where it lives")
         if verb in ("up", "run"):
             one.add_argument("--region", default=region, help="used by a fresh start")
+        if verb == "run":
+            one.add_argument("--role", metavar="NAME", help="run it with this role's rights only")
         if verb == "logs":
             one.add_argument("--follow", action="store_true", help="print new lines as they come")
     return parser
@@ -64,7 +66,7 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
         _say("The local AWS is down." if was_up else "The local AWS was not up.")
         return 0
     if options.verb == "run":
-        return _exec(control.up(folder, options.region), command)
+        return _exec(control.up(folder, options.region), command, options.role)
     if options.verb == "logs":
         return _logs(folder, follow=options.follow)
     found = control.find(folder)
@@ -81,10 +83,12 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     return 0
 
 
-def _exec(address: control.Address, command: list[str]) -> int:
+def _exec(address: control.Address, command: list[str], role: str | None) -> int:
     if not command:
         raise control.ControlError("run needs a command: python -m localaws run -- aws s3 ls")
     environment = control.environment(address, os.environ)
+    if role:
+        environment |= assume.keys_of(address, role)
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
         raise control.ControlError(f"{command[0]} is not on PATH.")

@@ -94,6 +94,16 @@ class LocalAws(Protocol):
     def role_credentials(self, role_arn: str, session_name: str) -> Credentials:
         """New credentials of a role, as the service that assumes it gets them."""
 
+    def check(self, call: Call, action: str, resource: str) -> None:
+        """Ask the policies whether the caller may do something.
+
+        Raises:
+            AwsError: it may not.
+        """
+
+    def service_may(self, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """Whether a resource's own policy lets a service in, on behalf of a source."""
+
     def serve_credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
         """Environment that lets an AWS SDK in a child process fetch a role's credentials.
 
@@ -106,13 +116,37 @@ class LocalAws(Protocol):
         AWS_EC2_METADATA_SERVICE_ENDPOINT; the service answers identity and role credentials.
         """
 
-    def log(self, group: str, stream: str, lines: Sequence[str]) -> None:
-        """Write CloudWatch log events; group and stream are made when missing."""
+    def may(
+        self,
+        role_arn: str,
+        session_name: str,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any],
+    ) -> bool:
+        """Whether a role may make a call that a service of AWS makes with the role's rights.
+
+        It is decided and written down like a call that came in.
+        """
+
+    def log(
+        self, group: str, stream: str, lines: Sequence[str], role_arn: str | None = None
+    ) -> None:
+        """Write CloudWatch log events; group and stream are made when missing.
+
+        With a role, it is done with its rights: what it may not write is lost, as on AWS.
+        """
 
     def metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        role_arn: str | None = None,
     ) -> None:
-        """Write one CloudWatch datapoint, now."""
+        """Write one CloudWatch datapoint, now; with a role, as `log` does."""
 
 
 class Part(Protocol):

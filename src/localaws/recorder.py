@@ -16,6 +16,7 @@ class _Line:
     group: str
     stream: str
     text: str
+    role_arn: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class _Datapoint:
     value: float
     unit: str
     dimensions: tuple[tuple[str, str], ...]
+    role_arn: str | None
 
 
 class Recorder:
@@ -38,33 +40,41 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def line(self, group: str, stream: str, text: str) -> None:
-        """Write one log event."""
-        self._items.put(_Line(group, stream, text))
+    def line(self, group: str, stream: str, text: str, role_arn: str | None = None) -> None:
+        """Write one log event, with a role's rights where one is given."""
+        self._items.put(_Line(group, stream, text, role_arn))
 
     def metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        role_arn: str | None = None,
     ) -> None:
-        """Write one datapoint."""
-        self._items.put(_Datapoint(namespace, name, value, unit, tuple(dimensions.items())))
+        """Write one datapoint, with a role's rights where one is given."""
+        names = tuple(dimensions.items())
+        self._items.put(_Datapoint(namespace, name, value, unit, names, role_arn))
 
     def flush(self) -> None:
         """Write what is waiting, now."""
         with self._lock:
-            lines: dict[tuple[str, str], list[str]] = defaultdict(list)
+            lines: dict[tuple[str, str, str | None], list[str]] = defaultdict(list)
             sums: dict[tuple[str, str, tuple[tuple[str, str], ...]], float] = defaultdict(float)
             while not self._items.empty():
                 item = self._items.get()
                 if isinstance(item, _Line):
-                    lines[item.group, item.stream].append(item.text)
+                    lines[item.group, item.stream, item.role_arn].append(item.text)
                 elif item.unit == "Count":
                     sums[item.namespace, item.name, item.dimensions] += item.value
                 else:
                     self._aws.metric(
-                        item.namespace, item.name, item.value, item.unit, dict(item.dimensions)
-                    )
-            for (group, stream), texts in lines.items():
-                self._aws.log(group, stream, texts)
+                        item.namespace, item.name, item.value, item.unit, dict(item.dimensions),
+                        item.role_arn,
+                    )  # fmt: skip
+            for (group, stream, role_arn), texts in lines.items():
+                self._aws.log(group, stream, texts, role_arn)
             for (namespace, name, dimensions), value in sums.items():
                 self._aws.metric(namespace, name, value, "Count", dict(dimensions))
 

@@ -10,28 +10,39 @@ from pathlib import Path
 from typing import Any
 
 from localaws import seeds
-from localaws.core import Credentials, LocalAws, Part
+from localaws.apis.part import HttpApis
+from localaws.core import AwsError, Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
 from localaws.gaps.budgets import Budgets
 from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
 from localaws.gaps.notebooks import Notebooks
 from localaws.gaps.permissions import FunctionPermissions
+from localaws.gaps.quotas import ServiceQuotas
 from localaws.gaps.s3 import BucketPolicies
 from localaws.gaps.security_groups import SecurityGroupRules
-from localaws.gateway import Gateway
+from localaws.gateway import ANONYMOUS, Gateway
 from localaws.hosting.part import Hosting
 from localaws.iam.authority import Authority
-from localaws.iam.identity import Identities
+from localaws.iam.decisions import Decisions
+from localaws.iam.identity import Identities, Principal
 from localaws.jobs.part import Jobs
 from localaws.machines.part import Machines
 from localaws.metadata import Metadata
 from localaws.records import ACCOUNT_ID, Records
 from localaws.scaling.part import Scaling
+from localaws.signature import read_signature
 from localaws.web import WebServer
 
 log = logging.getLogger(__name__)
-PARTS: tuple[Callable[[LocalAws], Part], ...] = (Functions, Hosting, Scaling, Jobs, Machines)
+PARTS: tuple[Callable[[LocalAws], Part], ...] = (
+    Functions,
+    HttpApis,
+    Hosting,
+    Scaling,
+    Jobs,
+    Machines,
+)
 
 
 class RunningAws:
@@ -51,7 +62,7 @@ class RunningAws:
             self.role_credentials, self._describe_instance, self._status, region
         )
         self.gateway.metadata = self._metadata.answer
-        self.authority = Authority(region)
+        self.authority = Authority(region, Decisions(folder / "decisions.jsonl"))
         self.gateway.authorise = self.authority.check
         self.gateway.review = self.authority.review
         self._clients: dict[tuple[str, str], Any] = {}
@@ -79,6 +90,7 @@ class RunningAws:
         for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
         self.gateway.add(Budgets().handlers.items(), ())
+        self.gateway.add(ServiceQuotas(self).handlers.items(), ())
         self.gateway.add((), LaunchTemplates().observers.items())
         self.gateway.add((), SecurityGroupRules().observers.items())
 
@@ -104,6 +116,20 @@ class RunningAws:
         """See LocalAws."""
         return self._identities.add_session(role_arn.rsplit("/", 1)[1], session_name)
 
+    def check(self, call: Call, action: str, resource: str) -> None:
+        """See LocalAws."""
+        signed = read_signature(call.headers, str(call.params.get("Query") or ""))
+        principal = (
+            self._identities.find(signed.access_key_id, signed.session_token)
+            if signed
+            else ANONYMOUS
+        )
+        self.authority.ask(call, principal, action, resource)
+
+    def service_may(self, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """See LocalAws."""
+        return self.authority.service_may(service, action, resource, source_arn)
+
     def serve_credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
         """See LocalAws."""
         return self._metadata.serve_credentials(self.url, role_arn, session_name)
@@ -112,26 +138,77 @@ class RunningAws:
         """See LocalAws."""
         return self._metadata.serve_instance(self.url, instance_id, role_arn)
 
-    def log(self, group: str, stream: str, lines: Sequence[str]) -> None:
+    def may(
+        self,
+        role_arn: str,
+        session_name: str,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any],
+    ) -> bool:
         """See LocalAws."""
+        role = role_arn.rsplit("/", 1)[1]
+        arn = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/{session_name}"
+        call = Call(
+            service=service,
+            operation=operation,
+            params=dict(params),
+            headers={},
+            body=b"",
+            principal_arn=arn,
+            request_id="",
+        )
+        try:
+            self.authority.check(call, Principal(arn=arn, secret_access_key=""))
+        except AwsError as problem:
+            log.info("%s %s:%s for itself: %s", role, service, operation, problem.message)
+            return False
+        return True
+
+    def log(
+        self, group: str, stream: str, lines: Sequence[str], role_arn: str | None = None
+    ) -> None:
+        """See LocalAws."""
+        named = {"logGroupName": group, "logStreamName": stream}
+
+        def allowed(operation: str) -> bool:
+            return role_arn is None or self.may(role_arn, "logs", "logs", operation, named)
+
         logs = self.records_client("logs")
         now = round(time.time() * 1000)
         events = [{"timestamp": now, "message": line or " "} for line in lines]
         for first in range(0, len(events), 1000):
             part = events[first : first + 1000]
+            if not allowed("PutLogEvents"):
+                return
             try:
-                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=part)
+                logs.put_log_events(**named, logEvents=part)
             except logs.exceptions.ResourceNotFoundException:
+                groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+                if group not in {one["logGroupName"] for one in groups}:
+                    if not allowed("CreateLogGroup"):
+                        return
+                    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+                        logs.create_log_group(logGroupName=group)
+                if not allowed("CreateLogStream"):
+                    return
                 with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-                    logs.create_log_group(logGroupName=group)
-                with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-                    logs.create_log_stream(logGroupName=group, logStreamName=stream)
-                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=part)
+                    logs.create_log_stream(**named)
+                logs.put_log_events(**named, logEvents=part)
 
     def metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        role_arn: str | None = None,
     ) -> None:
         """See LocalAws."""
+        call = {"Namespace": namespace}
+        if role_arn and not self.may(role_arn, "metrics", "cloudwatch", "PutMetricData", call):
+            return
         datum = {
             "MetricName": name,
             "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
@@ -139,7 +216,7 @@ class RunningAws:
             "Value": value,
             "Unit": unit,
         }
-        self.records_client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
+        self.records_client("cloudwatch").put_metric_data(**call, MetricData=[datum])
 
     def _client(self, service: str, credentials: Credentials) -> Any:
         import boto3  # costs a quarter of a second, and the gateway can answer before

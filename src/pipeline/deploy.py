@@ -7,25 +7,36 @@ written down for `make rollback`.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.release import Release, read_release
 from contract.stack import Stack
-from contract.strict import ContractError, parse
+from contract.strict import ContractError, parse, require
+from pipeline.adopting import find_orphans, replaced
 from pipeline.aws import Account, bucket_exists
+from pipeline.bootstrap import require_boundary
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
 from pipeline.cost.limit import hold_limit
-from pipeline.live import endpoint_reasons, live_instances, wait_while_changing, who_answers
+from pipeline.live import (
+    endpoint_reasons,
+    live_instances,
+    remove_endpoint,
+    settled,
+    who_answers,
+)
+from pipeline.opening import take_turn, turn_folder
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import deployed_code, record
 from pipeline.restore import restored, serving_names
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
-from pipeline.state import STATE_KEY, ensure_state_bucket
+from pipeline.state import STATE_KEY, ensure_state_bucket, state_bucket
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
+from pipeline.turns import Turn
+from pipeline.unfinished import Note
 from pipeline.upload import packaged, upload_release
 from pipeline.verify import golden_of, verify
 
@@ -58,14 +69,29 @@ def deploy(place: Place, wishes: Wishes) -> None:
     release = read_release(file) if file.exists() and not wishes.without_release else None
     account = Account(place.settings.region)
     say(f"Stage {place.settings.stage}: account {account.account_id()}, region {account.region}.")
-    Deployment(place, wishes, account).run(release)
+    require_boundary(account, place.settings)
+    with take_turn(place, account) as turn:
+        terraform = open_terraform(place, account, turn)
+        Deployment(place, wishes, account, terraform).run(release)
 
 
-def open_terraform(place: Place, account: Account) -> Terraform:
-    """Terraform, connected to the stage's state."""
-    bucket = ensure_state_bucket(account, place.settings.name, say)
-    data = place.build / place.settings.stage / "terraform"
-    terraform = Terraform(INFRA, data, account.region, say)
+def open_terraform(
+    place: Place,
+    account: Account,
+    turn: Turn | None = None,
+    tell: Callable[[str], None] = say,
+) -> Terraform:
+    """Terraform, connected to the stage's state; to change it, it must be this process's turn."""
+    name = place.settings.name
+    bucket = state_bucket(name, account.account_id(), account.region)
+    if not bucket_exists(account.client("s3"), bucket):
+        require(
+            place.settings.stage == "local",
+            f"There is no bucket {bucket} for Terraform's state. Run `make bootstrap STAGE=aws` "
+            "once, as an administrator: it makes the bucket, and the role that deploys.",
+        )
+        ensure_state_bucket(account, name, tell)
+    terraform = Terraform(INFRA, turn_folder(place), account.region, tell, turn)
     terraform.init(
         {
             "bucket": bucket,
@@ -81,17 +107,25 @@ def open_terraform(place: Place, account: Account) -> Terraform:
 class Deployment:
     """One run of `make apply`: what was there before it, and how it goes on."""
 
-    def __init__(self, place: Place, wishes: Wishes, account: Account) -> None:
+    def __init__(
+        self, place: Place, wishes: Wishes, account: Account, terraform: Terraform
+    ) -> None:
         self._place = place
         self._wishes = wishes
         self._account = account
         self._began = datetime.now(UTC)
-        self._terraform = open_terraform(place, account)
-        before = self._terraform.output("stack")
+        self._root = self._terraform = terraform
+        before = terraform.output("stack")
         self._before = None if before is None else parse(Stack, before, "the output `stack`")
+        name = place.settings.name
+        self._note = Note(
+            account.client("s3"), state_bucket(name, account.account_id(), account.region)
+        )
+        self._unfinished = self._note.read()
 
     def run(self, release: Release | None) -> None:
         """Deploy a release, or all that needs none."""
+        self._settle()
         if release is None:
             self._refuse_to_remove()
             say("Without a release: everything but the endpoint and the function.")
@@ -116,6 +150,20 @@ class Deployment:
                 "answers callers with 503. Nothing was verified."
             )
 
+    def _settle(self) -> None:
+        """Let an endpoint come to rest that is being made, changed or scaled."""
+        name = self._place.settings.name
+        status = settled(self._account, name, say)
+        if self._unfinished is None:
+            return
+        say(f"An apply did not come to its end: {self._unfinished}. What it made is taken over.")
+        if self._wishes.plan_only:
+            return
+        if status == "Failed" and (self._before is None or self._before.endpoint is None):
+            remove_endpoint(self._account, name)
+            say(f"Removed the endpoint {name}, which could not be made.")
+        self._keep_what_serves()
+
     def _refuse_to_remove(self) -> None:
         before = self._before
         if before is None or before.function is None or self._wishes.without_release:
@@ -131,10 +179,9 @@ class Deployment:
 
     def _refuse_too_dear(self, release: Release) -> None:
         """Look at the whole bill before the first half of it is made."""
-        settings = self._place.settings
-        if settings.max_monthly_usd is not None and not self._wishes.plan_only:
+        if self._place.settings.max_monthly_usd is not None and not self._wishes.plan_only:
             self._plan(release, lock=False)
-            hold_limit(self._terraform.planned(), settings, lambda _: None)
+            hold_limit(self._terraform.planned(), self._place, lambda _: None)
 
     def _converge(self, release: Release | None) -> Stack | None:
         """Plan, show, ask, apply.
@@ -145,8 +192,8 @@ class Deployment:
         changes = self._plan(release)
         say(self._terraform.show() if self._wishes.full_plan else summary(changes))
         if changes is not None:
-            settings = self._place.settings
-            hold_limit(self._terraform.planned(), settings, say, refuse=not self._wishes.plan_only)
+            asked = not self._wishes.plan_only
+            hold_limit(self._terraform.planned(), self._place, say, refuse=asked)
         if self._wishes.plan_only:
             return None
         if changes is not None:
@@ -166,7 +213,29 @@ class Deployment:
             files.append(self._place.build / RELEASE_FILE)
         count = live_instances(self._account, self._before)
         variables = {} if count is None else {"live_instances": count}
-        return self._terraform.plan(files, variables, lock=lock)
+        changes = self._terraform.plan(files, variables, lock=lock)
+        if self._unfinished is None or self._wishes.plan_only or not lock:
+            return changes
+        taken: dict[str, str] = {}
+        while changes is not None and (orphans := self._orphans(taken)):
+            taken |= orphans
+            self._terraform = self._root.importing(taken)
+            changes = self._terraform.plan(files, variables)
+        return changes
+
+    def _orphans(self, taken: Mapping[str, str]) -> dict[str, str]:
+        """What the last plan would make and is there already, to be imported."""
+        settings = self._place.settings
+        planned = [one for one in self._terraform.to_make() if one.address not in taken]
+        tags = {"project": settings.name, "stage": settings.stage}
+        orphans = find_orphans(self._account, planned, tags)
+        for address in orphans:
+            say(f"  there already: {address}")
+        successors = {one.address: orphans.pop(one.address)
+                      for one in planned if one.replaces and one.address in orphans}  # fmt: skip
+        if successors:
+            self._terraform.push_state(replaced(self._terraform.pull_state(), successors))
+        return orphans
 
     def _ask(self, changes: Sequence[Change]) -> None:
         if self._place.settings.stage == "local" or self._wishes.yes:
@@ -176,20 +245,25 @@ class Deployment:
         confirm(f"Apply this to {self._place.settings.region}?")
 
     def _apply(self, release: Release | None) -> None:
+        self._note.write()
         try:
             self._terraform.apply()
         except TerraformFailed as failure:
             if PLUGIN_DIED not in str(failure):
+                if failure.kept_state:
+                    self._note.remove()
                 raise
             say("Terraform's provider did not answer; planning and applying once more.")
             if self._plan(release) is not None:
                 self._terraform.apply()
+        self._note.remove()
+        self._unfinished = None
 
     def _keep_what_serves(self) -> None:
         """Make Terraform's state say what an endpoint that was rolled back serves with."""
         if self._before is None or self._before.endpoint is None:
             return
-        wait_while_changing(self._account, self._before.endpoint.name)
+        settled(self._account, self._before.endpoint.name, say)
         serving = serving_names(self._account, self._before.endpoint.name)
         state = restored(self._terraform.pull_state(), serving)
         if state is not None:

@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.aws import Account, bucket_exists, pages
+from pipeline.bootstrap import is_bootstrapped, is_of_bootstrap
 from pipeline.changes import summary
 from pipeline.cli import Failed, confirm, find_place, run_verb, say, verb_parser
 from pipeline.deploy import open_terraform
 from pipeline.instances import EXISTING, RUN_TAG
 from pipeline.leftovers import find_leftovers, remove_log_groups
+from pipeline.opening import take_turn
 from pipeline.stacks import forget_stack
 from pipeline.state import remove_state_bucket, state_bucket
 
@@ -34,23 +36,29 @@ def _destroy(options: argparse.Namespace) -> None:
     forget_stack(place)
     for group in remove_log_groups(account, name):
         say(f"Removed the log group {group}, which was written to once more at the end.")
-    left = find_leftovers(account, name)
+    found = find_leftovers(account, name)
+    left = [one for one in found if not is_of_bootstrap(name, one)]
     if left:
         raise Failed("\n".join([f"Still there, with the name {name}:", *left]))
-    say(f"Nothing with the name {name} is left.")
+    if found:
+        say(
+            f"Kept: what `make bootstrap` made. `make bootstrap STAGE={stage} REMOVE=1` removes it."
+        )
+    say(f"Nothing {'else ' if found else ''}with the name {name} is left.")
 
 
 def _remove(options: argparse.Namespace, account: Account, bucket: str) -> None:
     place = find_place(options)
-    terraform = open_terraform(place, account)
-    changes = terraform.plan([place.settings_file], {}, destroy=True)
-    say(summary(changes))
-    if place.settings.stage == "aws" and not options.yes:
-        confirm(f"Remove all of this from {place.settings.region}, with every object in it?")
-    _terminate_runs(account, place.settings.name)
-    if changes is not None:
-        terraform.apply()
-    if place.settings.stage == "local":
+    with take_turn(place, account) as turn:
+        terraform = open_terraform(place, account, turn)
+        changes = terraform.plan([place.settings_file], {}, destroy=True)
+        say(summary(changes))
+        if place.settings.stage == "aws" and not options.yes:
+            confirm(f"Remove all of this from {place.settings.region}, with every object in it?")
+        _terminate_runs(account, place.settings.name)
+        if changes is not None:
+            terraform.apply()
+    if place.settings.stage == "local" and not is_bootstrapped(account, place.settings.name):
         remove_state_bucket(account, bucket)
     else:
         say(f"Kept: the bucket {bucket}, with the history of Terraform's state.")

@@ -111,14 +111,19 @@ def _describe(account: Account, instance_id: str) -> dict[str, Any]:
 
 
 def _launch(ec2: Client, training: Ec2Training, name: str, run_id: str) -> str:
-    tags = [{"Key": "Name", "Value": f"{name}-training"}, {"Key": RUN_TAG, "Value": run_id}]
+    tags = {"Name": f"{name}-training", "project": name, RUN_TAG: run_id}
     try:
         launched = ec2.run_instances(
             LaunchTemplate={"LaunchTemplateId": training.launch_template_id},
             MinCount=1,
             MaxCount=1,
             ClientToken=run_id,
-            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+            TagSpecifications=[
+                {
+                    "ResourceType": "instance",
+                    "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+                }
+            ],
         )
     except ClientError as error:
         if error_code(error) in {"InsufficientInstanceCapacity", "SpotMaxPriceTooLow"}:

@@ -1,6 +1,7 @@
 """What serves now, and why an endpoint is not what was asked for."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from contract.model_card import GOLDEN_FILE
 from contract.stack import Function, Stack
 from pipeline.asking import Refused, ask, bytes_request
 from pipeline.aws import Account, error_code, pages
+from pipeline.cli import Failed
 
-CHANGING = frozenset({"RollingBack", "SystemUpdating", "Updating"})
 LINES = 15
+MOVING = frozenset({"Creating", "Deleting", "RollingBack", "SystemUpdating", "Updating"})
+"""States of an endpoint that pass, and in which SageMaker refuses to change it."""
 PATIENCE_SECONDS = 3600
 PAUSE_SECONDS = 2
 
@@ -81,17 +84,37 @@ def live_instances(account: Account, stack: Stack | None) -> int | None:
     return None
 
 
-def wait_while_changing(account: Account, endpoint: str) -> None:
-    """Wait until SageMaker has finished what it does to an endpoint, such as going back."""
+def settled(account: Account, endpoint: str, tell: Callable[[str], None]) -> str | None:
+    """Wait while an endpoint is being made, changed, scaled, rolled back or removed.
+
+    Returns:
+        Its status then; `None` when there is no such endpoint.
+
+    Raises:
+        Failed: it does not come to rest.
+    """
     sagemaker = account.client("sagemaker")
+    told = None
     for _ in range(PATIENCE_SECONDS // PAUSE_SECONDS):
         found = {
             each["EndpointName"]: each["EndpointStatus"]
             for each in pages(sagemaker, "list_endpoints", "Endpoints", NameContains=endpoint)
         }
-        if found.get(endpoint) not in CHANGING:
-            return
+        status = found.get(endpoint)
+        if status not in MOVING:
+            return status
+        if status != told:
+            tell(f"Endpoint {endpoint} is {status}; waiting until it has come to rest.")
+        told = status
         time.sleep(PAUSE_SECONDS)
+    raise Failed(f"Endpoint {endpoint} is {told} since an hour. Try again later.")
+
+
+def remove_endpoint(account: Account, endpoint: str) -> None:
+    """Delete an endpoint and wait until it is gone."""
+    sagemaker = account.client("sagemaker")
+    sagemaker.delete_endpoint(EndpointName=endpoint)
+    sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=endpoint)
 
 
 def who_answers(account: Account, function: Function, build: Path) -> str:

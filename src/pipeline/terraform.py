@@ -7,6 +7,7 @@ told as it comes: what is planned, what is being made, what went wrong.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,9 @@ from typing import Any, Literal
 import python_terraform
 from python_terraform import IsFlagged
 
+from pipeline.adopting import Planned
 from pipeline.cli import Failed
+from pipeline.turns import Turn
 
 PLUGIN_DIED = "Plugin did not respond"
 """A loaded machine makes this of a provider that would have answered; one retry is fair."""
@@ -39,26 +42,48 @@ class Change:
 
 
 class TerraformFailed(Failed):
-    """Terraform said no; the message is what it said."""
+    """Terraform said no; the message is what it said.
+
+    Attributes:
+        kept_state: whether it ended in order, and so its state knows all that it made.
+    """
+
+    def __init__(self, message: str, *, kept_state: bool = True) -> None:
+        super().__init__(message)
+        self.kept_state = kept_state
 
 
 class Terraform:
     """The root module of one stage."""
 
-    def __init__(self, folder: Path, data: Path, region: str, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        region: str,
+        tell: Callable[[str], None],
+        turn: Turn | None = None,
+    ) -> None:
+        self._folder = folder
+        self._data = data.resolve()
+        self._region = region
         self._tell = tell
-        self._plan = data.resolve() / "plan"
+        self._turn = turn
+        self._plan = self._data / "plan"
         self._seen = self._plan
+        self.drift: tuple[str, ...] = ()
+        """What the last plan found to be otherwise than it was left, by address."""
+        self._planned: dict[str, Any] | None = None
         data.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
             "AWS_REGION": region,
-            "TF_DATA_DIR": str(data.resolve()),
+            "TF_DATA_DIR": str(self._data),
             "TF_IN_AUTOMATION": "1",
         }
         rc = environment.get("TF_CLI_CONFIG_FILE")
         if rc and not Path(rc).is_file():
             del environment["TF_CLI_CONFIG_FILE"]  # Terraform would warn at every call
-        self._terraform = _Streamed(folder, environment, tell)
+        self._terraform = _Streamed(folder, environment, tell, turn)
 
     def init(self, backend: Mapping[str, str]) -> None:
         """Fetch the provider and connect to the state."""
@@ -84,7 +109,9 @@ class Terraform:
             The changes, none when only outputs change; `None` when nothing does.
         """
         changes: list[Change] = []
+        drift: list[str] = []
         # A mere look must not replace what an apply under way is about to do.
+        self._planned = None
         self._seen = self._plan if lock else self._plan.with_name("look")
 
         def hear(event: Mapping[str, Any]) -> None:
@@ -92,9 +119,12 @@ class Terraform:
                 action = event["change"]["action"]
                 if action in {"create", "update", "delete", "replace"}:
                     changes.append(Change(event["change"]["resource"]["addr"], action))
+            if event["type"] == "resource_drift":
+                drift.append(event["change"]["resource"]["addr"])
 
         def plan() -> Outcome:
             changes.clear()
+            drift.clear()
             outcome: Outcome = self._terraform.plan(
                 json=IsFlagged,
                 var_file=[str(file.resolve()) for file in var_files],
@@ -107,7 +137,37 @@ class Terraform:
             return outcome
 
         code = self._run("plan", plan, fine=(0, 2))
+        self.drift = tuple(drift)
         return tuple(changes) if code == 2 else None
+
+    def to_make(self) -> list[Planned]:
+        """What the last plan would make."""
+        return [
+            Planned(
+                address=change["address"],
+                replaces="delete" in change["change"]["actions"],
+                kind=change["type"],
+                values=change["change"]["after"],
+            )
+            for change in self.planned()["resource_changes"]
+            if "create" in change["change"]["actions"] and change["mode"] == "managed"
+        ]
+
+    def importing(self, ids: Mapping[str, str]) -> "Terraform":
+        """The same root module, which takes over things that are there.
+
+        Args:
+            ids: what they are imported by, by address.
+        """
+        folder = self._data / "importing"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self._folder, folder)
+        blocks = [
+            f"import {{\n  to = {address}\n  id = {json.dumps(id_)}\n}}\n"
+            for address, id_ in ids.items()
+        ]
+        (folder / "imports.tf").write_text("\n".join(blocks), encoding="utf-8")
+        return Terraform(folder, self._data, self._region, self._tell, self._turn)
 
     def show(self) -> str:
         """The last plan in full, as Terraform prints it."""
@@ -115,11 +175,12 @@ class Terraform:
 
     def planned(self) -> dict[str, Any]:
         """The last plan, as `terraform show -json` prints it."""
-        code, text, complaint = self._terraform.cmd("show", str(self._seen), json=IsFlagged)
-        if code != 0:
-            raise TerraformFailed(f"terraform show failed.\n{complaint}")
-        plan: dict[str, Any] = json.loads(text)
-        return plan
+        if self._planned is None:
+            code, text, complaint = self._terraform.cmd("show", str(self._seen), json=IsFlagged)
+            if code != 0:
+                raise TerraformFailed(f"terraform show failed.\n{complaint}")
+            self._planned = json.loads(text)
+        return self._planned or {}
 
     def apply(self) -> None:
         """Do what the last plan says."""
@@ -174,7 +235,9 @@ class Terraform:
             self._tell(f"Terraform's provider did not answer; trying {name} once more.")
             code, _, complaint = call()
         if code not in fine:
-            raise TerraformFailed(f"terraform {name} failed.\n{_advised(complaint.strip())}")
+            raise TerraformFailed(
+                f"terraform {name} failed.\n{_advised(complaint.strip())}", kept_state=code > 0
+            )
         return code
 
 
@@ -182,10 +245,15 @@ class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no 
     """python-terraform builds the command; its output is heard line by line while it runs."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], tell: Callable[[str], None]
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        tell: Callable[[str], None],
+        turn: Turn | None,
     ) -> None:
         super().__init__(working_dir=str(folder))
         self._tell = tell
+        self._turn = turn
         self.variables = None  # its own default becomes a temporary file at every call
         self._environment = dict(environment)
 
@@ -198,6 +266,8 @@ class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no 
     ) -> Outcome:
         """Run one command."""
         command = self.generate_cmd_string(cmd, *args, **options)
+        if self._turn is not None:
+            self._turn.beat()
         with subprocess.Popen(
             command,
             cwd=self.working_dir,
@@ -208,6 +278,8 @@ class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no 
             text=True,
             encoding="utf-8",
             errors="replace",
+            # Terraform and its provider keep the turn for as long as one of them is alive.
+            pass_fds=[] if self._turn is None else [self._turn.fd],
             process_group=0,
         ) as process:
             try:
@@ -237,8 +309,7 @@ def _advised(complaint: str) -> str:
         return complaint
     return (
         f"{holder[1]} holds the lock of the state since {holder[2]}. Another command is under "
-        "way, or one was killed: try again later. docs/operations.md says how to remove a lock "
-        "that nobody holds."
+        "way, or one was killed. Wait for it; `make unlock` removes a lock that nobody holds."
     )
 
 

@@ -35,13 +35,18 @@ class Folder:
     plans: dict[str, Any] = field(default_factory=dict)
     """What was planned already, by its variables."""
 
+    def tf(self, variables: Mapping[str, Any]) -> Any:
+        """tftest's hold on it, in the region of the variables."""
+        tf = tftest.TerraformTest(str(self.path))
+        tf.env = self.environment(variables)
+        return tf
+
     def plan(self, variables: Mapping[str, Any]) -> Any:
         """tftest's parsed plan; the same variables are planned once."""
         key = json.dumps(variables, sort_keys=True)
         if key not in self.plans:
             values = self._values(variables)
-            tf = tftest.TerraformTest(str(self.path))
-            tf.env = self.environment(variables)
+            tf = self.tf(variables)
             try:
                 self.plans[key] = tf.plan(output=True, tf_var_file=values)
             except tftest.TerraformTestError as error:
@@ -64,7 +69,7 @@ class Folder:
         return [diagnostic for diagnostic in found if diagnostic["severity"] == "error"]
 
     def environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
-        """Terraform's environment for a plan with these variables; the provider runs already."""
+        """Terraform's, with a running provider for the region of the variables."""
         [executable] = self.path.glob(f"{CACHE}/terraform-provider-aws_*")
         attached = self.providers.attached(variables.get("region", self.region), executable)
         return {**attached, "TF_IN_AUTOMATION": "1"}

@@ -26,7 +26,7 @@ def test_alarms_and_budget_are_kept_as_asked_changed_in_place_and_removed(
     workshop: Workshop, local_aws: Any
 ) -> None:
     folder = workshop.folder("monitoring", {"main.tf.json": files()})
-    tf = folder.tf()
+    tf = folder.tf({})
     tf.apply()
     first = _warnings(local_aws)
 

@@ -91,7 +91,7 @@ def role(local_aws: Any) -> str:
         "Version": "2012-10-17",
         "Statement": {
             "Effect": "Allow",
-            "Action": ["s3:PutObject", "s3:ListBucket", "sqs:*"],
+            "Action": ["logs:*", "s3:PutObject", "s3:ListBucket", "sqs:*"],
             "Resource": "*",
         },
     }

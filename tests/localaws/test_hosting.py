@@ -111,7 +111,10 @@ class Stage:
         allowed = [f"arn:aws:s3:::{self.bucket}/{key}.tar.gz" for key in ("good", "broken")]
         policy = {
             "Version": "2012-10-17",
-            "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": allowed},
+            "Statement": [
+                {"Effect": "Allow", "Action": "s3:GetObject", "Resource": allowed},
+                {"Effect": "Allow", "Action": ["cloudwatch:*", "ecr:*", "logs:*"], "Resource": "*"},
+            ],
         }
         iam.put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(policy))
 

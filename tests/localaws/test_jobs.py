@@ -30,7 +30,8 @@ POLICY = {
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
             "Resource": ["arn:aws:s3:::jobs", "arn:aws:s3:::jobs/*"],
-        }
+        },
+        {"Effect": "Allow", "Action": ["cloudwatch:*", "ecr:*", "logs:*"], "Resource": "*"},
     ],
 }
 SCRIPT = '''

@@ -9,10 +9,10 @@ import pytest
 from tests.pipeline.conftest import REPOSITORY, Stage
 from tests.pipeline.models import write_model
 
-from contract.settings import Settings, read_settings
 from contract.strict import ContractError
 from pipeline import deploy
 from pipeline.aws import Account
+from pipeline.cli import Place
 from pipeline.cost.bill import Assumptions, Estimate
 from pipeline.cost.estimate import estimate
 from pipeline.cost.limit import hold_limit
@@ -53,8 +53,8 @@ def printed(*resources: tuple[str, Mapping[str, Any]], region: str = "us-east-1"
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return read_settings(REPOSITORY / "config" / "local.tfvars.json")
+def place(stage: Stage) -> Place:
+    return stage.place
 
 
 def test_every_price_says_where_and_when_it_was_read() -> None:
@@ -165,34 +165,34 @@ def test_each_line_points_to_the_source_of_its_price() -> None:
 
 
 def test_a_plan_above_the_limit_is_an_error_that_says_where_the_limit_is(
-    settings: Settings,
+    place: Place,
 ) -> None:
     told: list[str] = []
 
     with pytest.raises(ContractError) as refused:
-        hold_limit(a_plan(hosting(instance_type="ml.g5.xlarge")), settings, told.append)
+        hold_limit(a_plan(hosting(instance_type="ml.g5.xlarge")), place, told.append)
 
     message = str(refused.value)
     assert "about $1,028.13 a month" in message
     assert "max_monthly_usd is $150.00" in message
-    assert "config/local.tfvars.json" in message
+    assert str(place.settings_file) in message
     assert len(told) == 1
 
 
 def test_a_plan_above_the_limit_is_only_said_when_nothing_is_to_be_applied(
-    settings: Settings,
+    place: Place,
 ) -> None:
     told: list[str] = []
 
-    hold_limit(a_plan(hosting(instance_type="ml.g5.xlarge")), settings, told.append, refuse=False)
+    hold_limit(a_plan(hosting(instance_type="ml.g5.xlarge")), place, told.append, refuse=False)
 
     assert "$1,028.13" in told[-1]
 
 
-def test_a_bill_with_holes_is_at_least_so_much(settings: Settings) -> None:
+def test_a_bill_with_holes_is_at_least_so_much(place: Place) -> None:
     told: list[str] = []
 
-    hold_limit(a_plan(hosting(instance_type="ml.m7i.large")), settings, told.append)
+    hold_limit(a_plan(hosting(instance_type="ml.m7i.large")), place, told.append)
 
     assert "at least $0.00" in told[0]
     assert told[1].startswith("No price is known for hosting ml.m7i.large in us-east-1")

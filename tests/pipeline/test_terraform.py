@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,27 +11,35 @@ from tests.pipeline.conftest import Stage
 from pipeline.aws import Account
 from pipeline.state import ensure_state_bucket, remove_state_bucket
 from pipeline.terraform import Change, Terraform, TerraformFailed
+from pipeline.turns import Turn
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 CONFIGURATION = {"key": "terraform.tfstate", "use_lockfile": "true"}
 
 
 @pytest.fixture
-def terraform(account: Account, stage: Stage) -> Terraform:
+def turn(tmp_path: Path) -> Iterator[Turn]:
+    with Turn(tmp_path / "turns") as turn:
+        yield turn
+
+
+@pytest.fixture
+def terraform(account: Account, stage: Stage, turn: Turn) -> Terraform:
     bucket = ensure_state_bucket(account, stage.name, lambda _: None)
-    terraform = Terraform(Path("infra"), stage.build / "terraform", account.region, lambda _: None)
+    data = stage.build / "terraform"
+    terraform = Terraform(Path("infra"), data, account.region, lambda _: None, turn)
     terraform.init({"bucket": bucket, "region": account.region, **CONFIGURATION})
     return terraform
 
 
-def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Terraform:
+def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, turn: Turn, body: str) -> Terraform:
     """A program named terraform that does what the shell lines say."""
     (folder / "bin").mkdir()
     program = folder / "bin" / "terraform"
     program.write_text(f"#!/bin/sh\necho run >> {folder}/runs\n{body}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
-    return Terraform(folder, folder / "data", "us-east-1", lambda _: None)
+    return Terraform(folder, folder / "data", "us-east-1", lambda _: None, turn)
 
 
 def runs(folder: Path) -> int:
@@ -106,17 +115,19 @@ def test_the_state_bucket_is_removed_with_all_its_versions(account: Account, sta
 
 
 def test_a_provider_that_did_not_answer_is_tried_once_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: Turn
 ) -> None:
     body = '[ $(wc -l < runs) -gt 1 ] || { echo "Error: Plugin did not respond"; exit 1; }'
-    terraform = fake(tmp_path, monkeypatch, body)
+    terraform = fake(tmp_path, monkeypatch, turn, body)
 
     assert terraform.plan([], {}) is None
     assert runs(tmp_path) == 2
 
 
-def test_another_error_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terraform = fake(tmp_path, monkeypatch, "echo nonsense; exit 1")
+def test_another_error_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: Turn
+) -> None:
+    terraform = fake(tmp_path, monkeypatch, turn, "echo nonsense; exit 1")
 
     with pytest.raises(TerraformFailed, match="nonsense"):
         terraform.plan([], {})
@@ -125,9 +136,9 @@ def test_another_error_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_provider_that_never_answers_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: Turn
 ) -> None:
-    terraform = fake(tmp_path, monkeypatch, "echo Plugin did not respond; exit 1")
+    terraform = fake(tmp_path, monkeypatch, turn, "echo Plugin did not respond; exit 1")
 
     with pytest.raises(TerraformFailed, match="Plugin did not respond"):
         terraform.plan([], {})
@@ -136,7 +147,7 @@ def test_a_provider_that_never_answers_is_given_up(
 
 
 def test_a_lock_names_its_holder_and_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: Turn
 ) -> None:
     body = """cat <<'END'
 Error acquiring the state lock
@@ -150,20 +161,20 @@ Lock Info:
 You can disable locking with the "-lock=false" flag.
 END
 exit 1"""
-    terraform = fake(tmp_path, monkeypatch, body)
+    terraform = fake(tmp_path, monkeypatch, turn, body)
 
     with pytest.raises(TerraformFailed, match="ada@laptop .* since 2026-11-22 18:11") as failure:
         terraform.plan([], {})
 
-    assert "docs/operations.md" in str(failure.value)
+    assert "make unlock" in str(failure.value)
     assert "-lock=false" not in str(failure.value)
 
 
 def test_a_configuration_file_that_does_not_exist_is_not_named_to_terraform(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: Turn
 ) -> None:
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "missing"))
-    terraform = fake(tmp_path, monkeypatch, '[ -z "$TF_CLI_CONFIG_FILE" ]')
+    terraform = fake(tmp_path, monkeypatch, turn, '[ -z "$TF_CLI_CONFIG_FILE" ]')
 
     terraform.init({})
 
@@ -186,7 +197,8 @@ def test_a_second_interrupt_reaches_terraform_and_nothing_stays_behind(tmp_path:
     os.mkfifo(tmp_path / "heard")
     verb = (
         "from pathlib import Path; from pipeline.terraform import Terraform;"
-        "Terraform(Path(), Path('data'), 'us-east-1', print).apply()"
+        "from pipeline.turns import Turn;"
+        "Terraform(Path(), Path('data'), 'us-east-1', print, Turn(Path('data'))).apply()"
     )
     env = os.environ | {"PATH": f"{program.parent}:/usr/bin:/bin", "PYTHONPATH": SOURCE}
 

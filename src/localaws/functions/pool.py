@@ -13,10 +13,11 @@ from typing import Any
 from localaws.core import AwsError, LocalAws
 from localaws.functions.code import Code
 from localaws.functions.environment import INIT_SECONDS, Environment, Outcome
+from localaws.quotas import LAMBDA_CONCURRENCY
 from localaws.recorder import Recorder
 
-ACCOUNT_LIMIT = 1000
 MIN_UNRESERVED = 100
+"""Of a usual account; a new one must leave all that it has."""
 IDLE_SECONDS = 300.0
 MAX_AGE_SECONDS = 2400.0
 """Shorter than the credentials of an environment live."""
@@ -40,6 +41,8 @@ class Pool:
     def __init__(self, aws: LocalAws, code: Code, recorder: Recorder) -> None:
         self.reserved: dict[str, int] = {}
         """Reserved concurrency by function name."""
+        self.account_limit = int(LAMBDA_CONCURRENCY.value)
+        self.min_unreserved = min(MIN_UNRESERVED, self.account_limit)
         self._aws = aws
         self._code = code
         self._recorder = recorder
@@ -55,7 +58,7 @@ class Pool:
     @property
     def unreserved(self) -> int:
         """What all functions without a reservation share."""
-        return ACCOUNT_LIMIT - sum(self.reserved.values())
+        return self.account_limit - sum(self.reserved.values())
 
     @contextmanager
     def slot(self, function: str) -> Iterator[int]:
@@ -157,12 +160,12 @@ class Pool:
     def _start(self, configuration: Mapping[str, Any], *, provisioned: bool) -> Held:
         name, version = configuration["FunctionName"], configuration["Version"]
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid.uuid4().hex}"
-        group = log_group(configuration)
+        group, role_arn = log_group(configuration), configuration.get("Role")
         tail: list[str] = []
 
         def on_line(line: str) -> None:
             tail.append(line)
-            self._recorder.line(group, stream, line)
+            self._recorder.line(group, stream, line, role_arn)
 
         environment = Environment(
             root=self._aws.folder / "functions" / name / str(next(self._number)),

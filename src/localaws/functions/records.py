@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply, json_reply
-from localaws.functions.pool import ACCOUNT_LIMIT, MIN_UNRESERVED, Pool
+from localaws.functions.pool import Pool
 
 KEPT = (
     "Architectures",
@@ -119,7 +119,7 @@ class FunctionRecords:
                     "TotalCodeSize": 80_530_636_800,
                     "CodeSizeUnzipped": 262_144_000,
                     "CodeSizeZipped": 52_428_800,
-                    "ConcurrentExecutions": ACCOUNT_LIMIT,
+                    "ConcurrentExecutions": self._pool.account_limit,
                     "UnreservedConcurrentExecutions": self._pool.unreserved,
                 },
                 "AccountUsage": {
@@ -134,12 +134,12 @@ class FunctionRecords:
         wanted = int(call.params["ReservedConcurrentExecutions"])
         with self._lock:
             others = sum(n for other, n in self._pool.reserved.items() if other != name)
-            if ACCOUNT_LIMIT - others - wanted < MIN_UNRESERVED:
+            if self._pool.account_limit - others - wanted < self._pool.min_unreserved:
                 raise AwsError(
                     "InvalidParameterValueException",
                     "Specified ReservedConcurrentExecutions for function decreases account's "
                     "UnreservedConcurrentExecution below its minimum value of "
-                    f"[{MIN_UNRESERVED}].",
+                    f"[{self._pool.min_unreserved}].",
                 )
             self._pool.reserved[name] = wanted
         return json_reply({"ReservedConcurrentExecutions": wanted})

@@ -8,6 +8,7 @@ from localaws.core import AwsError, Call, Handler, LocalAws, Operation, Reply, j
 
 Record = dict[str, Any]
 _CONFIG = "NotebookInstanceLifecycleConfig"
+_LOG_GROUP = "/aws/sagemaker/NotebookInstances"
 
 
 class Notebooks:
@@ -67,6 +68,7 @@ class Notebooks:
         if groups:
             record["SecurityGroups"] = groups
         self._instances[name] = record
+        self._write_log(record)
         return json_reply({"NotebookInstanceArn": arn})
 
     def _describe(self, call: Call) -> Reply:
@@ -85,8 +87,16 @@ class Notebooks:
         return json_reply({"NotebookInstances": listed})
 
     def _start(self, call: Call) -> Reply:
-        self._instance(call)["NotebookInstanceStatus"] = "InService"
+        record = self._instance(call)
+        record["NotebookInstanceStatus"] = "InService"
+        self._write_log(record)
         return json_reply({})
+
+    def _write_log(self, record: Record) -> None:
+        """A notebook instance that starts writes its log with its role."""
+        name = record["NotebookInstanceName"]
+        line = "localaws keeps notebook instances as records; no Jupyter runs."
+        self._aws.log(_LOG_GROUP, f"{name}/jupyter.log", [line], record["RoleArn"])
 
     def _stop(self, call: Call) -> Reply:
         self._instance(call)["NotebookInstanceStatus"] = "Stopped"

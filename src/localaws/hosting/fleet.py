@@ -25,7 +25,7 @@ class Fleet:
         endpoint: str,
         config: Mapping[str, Any],
         find_model: Models,
-        on_line: Callable[[str, str], None],
+        on_line: Callable[[str, str, str], None],
     ) -> None:
         self.config_name: str = config["EndpointConfigName"]
         self.variants: list[dict[str, Any]] = list(config["ProductionVariants"])

@@ -15,8 +15,10 @@ from typing import Any
 from localaws import processes
 from localaws.core import LocalAws
 from localaws.hosting.model import ModelError, container_of, fetch_model
+from localaws.images import ImageError, pull_image
 
 PING_SECONDS = 0.1
+REPORT_SECONDS = 60.0
 WATCH_SECONDS = 5.0
 MAX_FAILED_PINGS = 6
 MAX_EARLY_EXITS = 3
@@ -35,7 +37,7 @@ class Instance:
         endpoint: str,
         variant: Mapping[str, Any],
         model: Mapping[str, Any],
-        on_line: Callable[[str, str], None],
+        on_line: Callable[[str, str, str], None],
         changed: Callable[[], None],
     ) -> None:
         self.id = f"i-{uuid.uuid4().hex[:17]}"
@@ -50,6 +52,7 @@ class Instance:
         self._aws = aws
         self._endpoint = endpoint
         self._model = model
+        self._role_arn: str = model["ExecutionRoleArn"]
         self._on_line = on_line
         self._changed = changed
         seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or 480
@@ -74,8 +77,9 @@ class Instance:
 
     def _run(self) -> None:
         try:
+            pull_image(self._aws, self._role_arn, str(container_of(self._model).get("Image", "")))
             fetch_model(self._aws, self._model, self._root / "opt" / "ml" / "model")
-        except ModelError as error:
+        except (ModelError, ImageError) as error:
             self._fail(str(error))
             return
         except Exception as error:
@@ -135,7 +139,7 @@ class Instance:
         """An isolated container has neither credentials nor a network to use them on."""
         if self._model.get("EnableNetworkIsolation"):
             return {}
-        credentials = self._aws.serve_credentials(self._model["ExecutionRoleArn"], "SageMaker")
+        credentials = self._aws.serve_credentials(self._role_arn, "SageMaker")
         return {"AWS_ENDPOINT_URL": self._aws.url, **credentials}
 
     def _wait_until_healthy(self, process: processes.Process, deadline: float | None) -> bool:
@@ -151,8 +155,27 @@ class Instance:
 
     def _watch(self, process: processes.Process) -> None:
         failed = 0
-        while process.wait(WATCH_SECONDS) is None and failed < MAX_FAILED_PINGS:
+        report_at = 0.0
+        while True:
+            if time.monotonic() >= report_at:
+                report_at = time.monotonic() + REPORT_SECONDS
+                self._report()
+            if process.wait(WATCH_SECONDS) is not None or failed == MAX_FAILED_PINGS:
+                return
             failed = 0 if self._ping() else failed + 1
+
+    def _report(self) -> None:
+        """What AWS measures inside an instance, it writes with the model's role."""
+        disk = shutil.disk_usage(self._root)
+        dimensions = {"EndpointName": self._endpoint, "VariantName": self.variant}
+        self._aws.metric(
+            "/aws/sagemaker/Endpoints",
+            "DiskUtilization",
+            100 * disk.used / disk.total,
+            "Percent",
+            dimensions,
+            self._role_arn,
+        )
 
     def _ping(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
@@ -165,7 +188,7 @@ class Instance:
 
     def _line(self, line: str) -> None:
         self.last_lines.append(line)
-        self._on_line(f"{self.variant}/{self.id}", line)
+        self._on_line(f"{self.variant}/{self.id}", line, self._role_arn)
 
     def _set_healthy(self, healthy: bool) -> None:
         self.healthy = healthy and not self._stopping.is_set()

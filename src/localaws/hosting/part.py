@@ -128,7 +128,7 @@ class Hosting:
     def _fleet(self, name: str, config: Mapping[str, Any]) -> Fleet:
         group = f"/aws/sagemaker/Endpoints/{name}"
 
-        def on_line(stream: str, line: str) -> None:
-            self._recorder.line(group, stream, line)
+        def on_line(stream: str, line: str, role_arn: str) -> None:
+            self._recorder.line(group, stream, line, role_arn)
 
         return Fleet(self._aws, name, config, self._records.find_model, on_line)

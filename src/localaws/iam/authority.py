@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localaws.core import AwsError, Call, Reply
+from localaws.iam.decisions import Decisions
 from localaws.iam.evaluator import Document, Policies, Question, refusal
 from localaws.iam.identity import Principal
-from localaws.iam.known import Ec2Records
+from localaws.iam.known import KnownRecords
 from localaws.iam.matching import as_list
 from localaws.iam.needs import Need, Values, needs_of, tag_context
 from localaws.iam.needs_storage import list_need
@@ -32,12 +33,13 @@ _DENIED = {
 class Authority:
     """Checks identity, boundary, session and resource policies, passed roles and their trust."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, decisions: Decisions) -> None:
         self.iam = IamRecords()
+        self._decisions = decisions
         self.resource_policies: dict[str, ResourcePolicies] = {}
         """By service of the ARN: s3, lambda."""
         self.function_url_auth_type: Callable[[str, str | None], str] = lambda *_: "AWS_IAM"
-        self._known = Ec2Records(region)
+        self._known = KnownRecords(region)
 
     def check(self, call: Call, principal: Principal) -> None:
         """Let a call pass.
@@ -63,6 +65,27 @@ class Authority:
         if missing and call.service == "s3" and not principal.admin:
             need = list_need(str(call.params["Bucket"]), str(call.params["Key"]))
             self._ask(call, principal, need)
+
+    def ask(self, call: Call, principal: Principal, action: str, resource: str) -> None:
+        """Let a caller do one thing that does not follow from the call alone.
+
+        Raises:
+            AwsError: it may not.
+        """
+        if not principal.admin:
+            self._ask(call, principal, Need(action=action, resource=resource))
+
+    def service_may(self, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """Whether a resource's own policy lets a service in, on behalf of a source."""
+        find = self.resource_policies.get(resource.split(":")[2])
+        question = Question(
+            principal_arn=service,
+            account_id=ACCOUNT_ID,
+            action=action,
+            resource=resource,
+            context=_service_context(source_arn),
+        )
+        return refusal(question, Policies(resource=find(resource) if find else None)) is None
 
     def _check_needs(self, call: Call, principal: Principal) -> None:
         if call.operation == "AssumeRole" and call.service == "sts":
@@ -112,9 +135,7 @@ class Authority:
 
     def may_take(self, role: RoleRecord, service: str, source_arn: str) -> bool:
         """Whether the role's trust policy lets a service in."""
-        context: Values = {"aws:securetransport": ["true"], "aws:principalisawsservice": ["true"]}
-        if service != "ec2.amazonaws.com":
-            context |= {"aws:sourcearn": [source_arn], "aws:sourceaccount": [ACCOUNT_ID]}
+        context = _service_context("" if service == "ec2.amazonaws.com" else source_arn)
         question = Question(
             principal_arn=service,
             account_id=ACCOUNT_ID,
@@ -158,6 +179,8 @@ class Authority:
         why = refusal(question, policies)
         if why is None and trust:
             why = _distrust(question, resource_policy)
+        if principal.role_name:
+            self._decisions.write(question, why)
         if why is not None:
             raise _denied(call, question, why)
 
@@ -190,6 +213,13 @@ class Authority:
         elif principal.user_name:
             context["aws:username"] = [principal.user_name]
         return context
+
+
+def _service_context(source_arn: str) -> Values:
+    context: Values = {"aws:securetransport": ["true"], "aws:principalisawsservice": ["true"]}
+    if source_arn:
+        context |= {"aws:sourcearn": [source_arn], "aws:sourceaccount": [ACCOUNT_ID]}
+    return context
 
 
 def _session_policy(principal: Principal) -> list[Document] | None:

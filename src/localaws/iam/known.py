@@ -1,13 +1,14 @@
-"""What needs depend on besides a call: tags and launch templates, as moto's EC2 keeps them."""
+"""What needs depend on besides a call: tags, launch templates, boundaries, as moto keeps them."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from localaws.iam.policies import IamRecords
 from localaws.records import ACCOUNT_ID
 
 
-class Ec2Records:
-    """Reads EC2's records."""
+class KnownRecords:
+    """Reads EC2's and IAM's records."""
 
     def __init__(self, region: str) -> None:
         self.region = region
@@ -21,6 +22,18 @@ class Ec2Records:
     def tags(self, service: str, resource: str) -> Mapping[str, str]:
         """See needs.Known: only EC2's tags are known."""
         return dict(self._backend.tags.get(resource, {})) if service == "ec2" else {}
+
+    def route_table(self, association_id: str) -> str | None:
+        """See needs.Known."""
+        for table in list(self._backend.route_tables.values()):
+            if association_id in {one["RouteTableAssociationId"] for one in table.associations}:
+                return str(table.id)
+        return None
+
+    def boundary_of(self, role_name: str) -> str | None:
+        """See needs.Known."""
+        role = IamRecords().role(role_name)
+        return role.boundary_arn if role else None
 
     def launch_template(self, specification: Mapping[str, Any]) -> Mapping[str, Any]:
         """See needs.Known."""

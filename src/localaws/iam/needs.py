@@ -32,6 +32,12 @@ class Known(Protocol):
     def tags(self, service: str, resource: str) -> Mapping[str, str]:
         """Tags of a resource by id or ARN; empty when it has none."""
 
+    def route_table(self, association_id: str) -> str | None:
+        """The route table of an association; None when there is none."""
+
+    def boundary_of(self, role_name: str) -> str | None:
+        """ARN of a role's permissions boundary; None when it has none."""
+
     def launch_template(self, specification: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a launch template says; empty when it does not exist."""
 
@@ -40,6 +46,7 @@ Needs = Callable[[Call, Known], list[Need]]
 
 # Where the prefix of actions is not the name of the service model.
 _PREFIX = {
+    "apigatewayv2": "apigateway",
     "resourcegroupstaggingapi": "tag",
     "s3control": "s3",
     "sagemaker-metrics": "sagemaker",
@@ -74,6 +81,33 @@ def request_tags(tags: Any) -> Values:
     return {**tag_context("aws:requesttag/", given), "aws:tagkeys": list(given)}
 
 
+# Who makes a thing with tags must be allowed to tag it as well. EC2 is a case of its own.
+_TAGGING = {
+    ("application-autoscaling", "RegisterScalableTarget"): "application-autoscaling:TagResource",
+    ("budgets", "CreateBudget"): "budgets:TagResource",
+    ("cloudwatch", "PutMetricAlarm"): "cloudwatch:TagResource",
+    ("iam", "CreateInstanceProfile"): "iam:TagInstanceProfile",
+    ("iam", "CreatePolicy"): "iam:TagPolicy",
+    ("iam", "CreateRole"): "iam:TagRole",
+    ("lambda", "CreateFunction"): "lambda:TagResource",
+    ("logs", "CreateLogGroup"): "logs:TagResource",
+    ("sns", "CreateTopic"): "sns:TagResource",
+    ("sqs", "CreateQueue"): "sqs:TagQueue",
+}
+
+
+def _tagging(call: Call, needs: list[Need]) -> list[Need]:
+    params = call.params
+    given = params.get("Tags") or params.get("tags") or params.get("ResourceTags")
+    action = _TAGGING.get((call.service, call.operation))
+    if call.service == "sagemaker" and call.operation.startswith("Create"):
+        action = "sagemaker:AddTags"
+    if not action or not given:
+        return []
+    first = needs[0]
+    return [Need(action=action, resource=first.resource, context=request_tags(given))]
+
+
 def needs_of(call: Call, known: Known) -> list[Need]:
     """Everything that a caller must be allowed to do."""
     from localaws.iam import needs_compute, needs_services, needs_storage
@@ -81,5 +115,6 @@ def needs_of(call: Call, known: Known) -> list[Need]:
     for table in (needs_storage.NEEDS, needs_compute.NEEDS, needs_services.NEEDS):
         needs = table.get(call.service)
         if needs is not None:
-            return needs(call, known)
+            found = needs(call, known)
+            return [*found, *_tagging(call, found)]
     return [Need(action=action_of(call), context=request_tags(call.params.get("Tags")))]

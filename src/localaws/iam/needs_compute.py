@@ -41,9 +41,25 @@ _EC2_TYPES = {
 }
 
 
+# What a call makes, by the type in its ARN.
+_EC2_MADE = {
+    "AuthorizeSecurityGroupEgress": "security-group-rule",
+    "AuthorizeSecurityGroupIngress": "security-group-rule",
+    "CreateLaunchTemplate": "launch-template",
+    "CreateRouteTable": "route-table",
+    "CreateSecurityGroup": "security-group",
+    "CreateSubnet": "subnet",
+    "CreateVpc": "vpc",
+    "CreateVpcEndpoint": "vpc-endpoint",
+}
+# The few calls that look at one resource and are scoped to it.
+_EC2_SCOPED_READS = ("DescribeInstanceAttribute", "DescribeVpcAttribute", "GetInstanceUefiData")
+
+
 def _ec2(call: Call, known: Known) -> list[Need]:
     params, action = call.params, action_of(call)
-    if call.operation.startswith(("Describe", "Get", "Search")):
+    reads = call.operation.startswith(("Describe", "Get", "Search"))
+    if reads and call.operation not in _EC2_SCOPED_READS:
         return [Need(action=action)]
     if call.operation == "RunInstances":
         return _run_instances(params, known)
@@ -51,13 +67,31 @@ def _ec2(call: Call, known: Known) -> list[Need]:
         ids = as_list(params.get("Resources"))
         given = request_tags(params.get("Tags"))
         return [_ec2_need(action, _type_of(one), one, known, given) for one in ids]
-    context = _specified_tags(params)
+    used = dict(params)
+    if call.operation.startswith("RevokeSecurityGroup"):
+        used.pop("SecurityGroupRuleIds", None)
+    if call.operation == "DisassociateRouteTable":
+        used["RouteTableId"] = known.route_table(str(params.get("AssociationId")))
     found = [
-        _ec2_need(action, kind, one, known, context)
+        _ec2_need(action, kind, one, known, {})
         for member, kind in _EC2_IDS.items()
-        for one in as_list(params.get(member))
+        for one in as_list(used.get(member))
     ]
-    return found or [Need(action=action, context=context)]
+    made = _EC2_MADE.get(call.operation)
+    if made:
+        found += _made(call, action, made, known)
+    return found or [Need(action=action)]
+
+
+def _made(call: Call, action: str, kind: str, known: Known) -> list[Need]:
+    """What it takes to make something, and to tag it in the same call."""
+    resource = arn("ec2", known.region, f"{kind}/*")
+    tags = _specified_tags(call.params)
+    needs = [Need(action=action, resource=resource, context={**tags, "ec2:region": [known.region]})]
+    if tags:
+        context = {**tags, "ec2:createaction": [call.operation]}
+        needs.append(Need(action="ec2:CreateTags", resource=resource, context=context))
+    return needs
 
 
 def _type_of(resource_id: str) -> str:
@@ -101,10 +135,17 @@ def _run_instances(params: Mapping[str, Any], known: Known) -> list[Need]:
     template_id = template.get("LaunchTemplateId")
     if template_id:
         common["ec2:launchtemplate"] = [arn("ec2", known.region, f"launch-template/{template_id}")]
-    tags = _specified_tags(merged)
-    new = [
-        Need(action=action, resource=arn("ec2", known.region, f"{kind}/*"), context=common | tags)
+    tags = {
+        kind: _launch_tags(kind, known.launch_template(template), params)
         for kind in ("instance", "network-interface", "volume")
+    }
+    new = [
+        Need(
+            action=action,
+            resource=arn("ec2", known.region, f"{kind}/*"),
+            context=common | request_tags(given),
+        )
+        for kind, given in tags.items()
     ]
     interfaces = as_list(merged.get("NetworkInterfaces"))
     groups = as_list(merged.get("SecurityGroupIds"))
@@ -121,12 +162,24 @@ def _run_instances(params: Mapping[str, Any], known: Known) -> list[Need]:
     tagging = [
         Need(
             action="ec2:CreateTags",
-            resource=arn("ec2", known.region, f"{one.get('ResourceType', 'instance')}/*"),
-            context={**request_tags(one.get("Tags")), "ec2:createaction": ["RunInstances"]},
+            resource=arn("ec2", known.region, f"{kind}/*"),
+            context={**request_tags(given), "ec2:createaction": ["RunInstances"]},
         )
-        for one in as_list(merged.get("TagSpecifications"))
+        for kind, given in tags.items()
+        if given
     ]
     return [*new, *images, *tagging]
+
+
+def _launch_tags(kind: str, *sources: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that one kind of resource gets from the template and from the call."""
+    return {
+        str(tag["Key"]): str(tag.get("Value", ""))
+        for source in sources
+        for one in as_list(source.get("TagSpecifications"))
+        if one.get("ResourceType") == kind
+        for tag in as_list(one.get("Tags"))
+    }
 
 
 def _ssm(call: Call, known: Known) -> list[Need]:
@@ -145,10 +198,16 @@ def _ssm(call: Call, known: Known) -> list[Need]:
     names = as_list(params.get("Names")) + as_list(params.get("Name") or params.get("Path"))
     if "Parameter" in call.operation and names and not call.operation.startswith("Describe"):
         return [
-            Need(action=action, resource=arn("ssm", known.region, f"parameter/{n.lstrip('/')}"))
-            for n in (str(name).removesuffix("/") for name in names)
+            Need(action=action, resource=_parameter_arn(known.region, str(name).removesuffix("/")))
+            for name in names
         ]
     return [Need(action=action)]
+
+
+def _parameter_arn(region: str, name: str) -> str:
+    own = arn("ssm", region, f"parameter/{name.lstrip('/')}")
+    # AWS's public parameters belong to no account.
+    return own.replace(f":{own.split(':')[4]}:", "::", 1) if name.startswith("/aws/") else own
 
 
 def _tagged_instance(action: str, instance_id: str, known: Known) -> Need:

@@ -1,6 +1,7 @@
 """What calls of SageMaker, CloudWatch, IAM and other services need."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from localaws.core import Call
 from localaws.iam.matching import as_list
@@ -105,7 +106,11 @@ def _cloudwatch(call: Call, known: Known) -> list[Need]:
             Need(action=action, resource=f"arn:aws:cloudwatch::{ACCOUNT_ID}:dashboard/{name}")
             for name in dashboards
         ]
-    return [Need(action=action, resource=params.get("ResourceARN") or "*")]
+    everything = "alarm:*" if call.operation == "DescribeAlarms" else None
+    found = params.get("ResourceARN") or (
+        everything and arn("cloudwatch", known.region, everything)
+    )
+    return [Need(action=action, resource=found or "*")]
 
 
 _IAM_NAMES = {
@@ -116,11 +121,24 @@ _IAM_NAMES = {
 }
 
 
-def _iam(call: Call, _: Known) -> list[Need]:
+# Calls that change what a role may do; they are asked for the boundary that it has.
+_IAM_BOUNDED = (
+    "AttachRolePolicy",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "PutRolePolicy",
+)
+
+
+def _iam(call: Call, known: Known) -> list[Need]:
     params, action = call.params, action_of(call)
     context = request_tags(params.get("Tags"))
-    if params.get("PermissionsBoundary"):
-        context["iam:permissionsboundary"] = [params["PermissionsBoundary"]]
+    boundary = params.get("PermissionsBoundary")
+    if call.operation in _IAM_BOUNDED:
+        boundary = known.boundary_of(str(params["RoleName"]))
+    if boundary:
+        context["iam:permissionsboundary"] = [boundary]
     if call.operation.startswith(("Attach", "Detach")) and params.get("PolicyArn"):
         context["iam:policyarn"] = [params["PolicyArn"]]
     for member, kind in _IAM_NAMES.items():
@@ -195,22 +213,57 @@ def _application_autoscaling(call: Call, known: Known) -> list[Need]:
     return [Need(action=action_of(call), resource=resource, context=context)]
 
 
-_ECR = "arn:aws:ecr:{region}:{account}:repository/{name}"
+def _sqs(call: Call, known: Known) -> list[Need]:
+    url = str(call.params.get("QueueUrl") or call.params.get("QueueName") or "")
+    name = url.rpartition("/")[2]
+    context = request_tags(call.params.get("tags"))
+    resource = arn("sqs", known.region, name) if name else "*"
+    return [Need(action=action_of(call), resource=resource, context=context)]
+
+
+def _apigatewayv2(call: Call, known: Known) -> list[Need]:
+    """API Gateway's actions are HTTP methods, its resources paths."""
+    from moto.core.utils import get_service_model
+
+    http = get_service_model(call.service).operation_model(call.operation).http
+    path = str(http["requestUri"]).removeprefix("/v2")
+    for name, value in call.params.items():
+        written = quote(str(value), safe="")
+        path = path.replace("{" + name[0].lower() + name[1:] + "}", written)
+    return [
+        Need(
+            action=f"apigateway:{http['method']}",
+            resource=f"arn:aws:apigateway:{known.region}::{path}",
+            context=request_tags(call.params.get("Tags")),
+        )
+    ]
+
+
+def _ecr(call: Call, known: Known) -> list[Need]:
+    # AWS's own images lie in accounts of AWS.
+    registry = call.params.get("registryId") or ACCOUNT_ID
+    name = call.params.get("repositoryName")
+    context = request_tags(call.params.get("tags"))
+    repository = f"arn:aws:ecr:{known.region}:{registry}:repository/{name}"
+    return [Need(action=action_of(call), resource=repository if name else "*", context=context)]
+
+
 _KMS = "arn:aws:kms:{region}:{account}:key/{name}"
 _SNS = "arn:aws:sns:{region}:{account}:{name}"
-_SQS = "arn:aws:sqs:{region}:{account}:{name}"
 
 NEEDS: Mapping[str, Needs] = {
+    "apigatewayv2": _apigatewayv2,
     "application-autoscaling": _application_autoscaling,
     "budgets": _budgets,
     "cloudwatch": _cloudwatch,
-    "ecr": _named_by("repositoryName", pattern=_ECR),
+    "ecr": _ecr,
+    "execute-api": lambda *_: [],  # each route says whom it lets in; see apis/part.py
     "iam": _iam,
     "kms": _named_by("KeyId", pattern=_KMS),
     "logs": _logs,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,
     "sns": _named_by("TopicArn", "TargetArn", "ResourceArn", "Name", pattern=_SNS),
-    "sqs": _named_by("QueueName", pattern=_SQS),
+    "sqs": _sqs,
     "sts": _sts,
 }

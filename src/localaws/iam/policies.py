@@ -18,6 +18,7 @@ class RoleRecord:
         self.id: str = moto_role.id
         self.trust: Document = _document(moto_role.assume_role_policy_document)
         self.tags: Mapping[str, str] = _tags(moto_role)
+        self.boundary_arn: str | None = getattr(moto_role, "permissions_boundary_arn", None)
 
 
 class IamRecords:

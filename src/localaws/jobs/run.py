@@ -12,6 +12,7 @@ from typing import Any
 
 from localaws import processes
 from localaws.core import LocalAws
+from localaws.images import ImageError, pull_image
 from localaws.jobs import toolkit
 from localaws.jobs.objects import (
     Checkpoints,
@@ -42,6 +43,7 @@ class Run:
         self._recorder = recorder
         self._job = job
         params = job.params
+        self._role_arn: str = params["RoleArn"]
         root = aws.folder / "jobs" / job.name
         self._root = root
         self._hosts = toolkit.hosts(root, params["ResourceConfig"].get("InstanceCount", 1))
@@ -71,7 +73,9 @@ class Run:
         job = self._job
         try:
             job.enter("Starting")
-            s3 = role_client(self._aws, "s3", job.params["RoleArn"], job.name)
+            image = job.params["AlgorithmSpecification"].get("TrainingImage", "")
+            pull_image(self._aws, self._role_arn, image)
+            s3 = role_client(self._aws, "s3", self._role_arn, job.name)
             job.enter("Downloading")
             self._prepare(s3)
             checkpoints = self._checkpoints(s3)
@@ -82,6 +86,8 @@ class Run:
                 job.enter("Uploading")
                 self._upload(s3, with_model=outcome != "Failed")
             job.end(outcome, secondary, reason)
+        except ImageError as error:
+            job.end("Failed", "Failed", f"ClientError: {error}")
         except DataError as error:
             job.end("Failed", "Failed", str(error))
         except Exception as error:
@@ -126,6 +132,7 @@ class Run:
         started = round(time.time())
         for host in self._hosts:
             self._processes.append(self._start(host, started))
+            self._report(host)
         seconds = job.params.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86_400)
         deadline = time.monotonic() + seconds
         sync_at = time.monotonic() + CHECKPOINT_SECONDS
@@ -155,7 +162,7 @@ class Run:
         command = toolkit.command(host, params)
         environment = {
             **toolkit.environment(host, params, self._names),
-            **self._aws.serve_credentials(params["RoleArn"], self._job.name),
+            **self._aws.serve_credentials(self._role_arn, self._job.name),
             "AWS_ENDPOINT_URL": self._aws.url,
             "AWS_REGION": self._aws.region,
             "TRAINING_JOB_ARN": self._job.arn,
@@ -169,7 +176,7 @@ class Run:
 
     def _listener(self, stream: str) -> Callable[[str], None]:
         def listen(line: str) -> None:
-            self._recorder.line(LOG_GROUP, stream, line)
+            self._recorder.line(LOG_GROUP, stream, line, self._role_arn)
             self._last_lines.append(line)
             for name, pattern in self._metrics:
                 for found in pattern.finditer(line):
@@ -183,10 +190,21 @@ class Run:
         except (TypeError, ValueError):
             return
         self._job.measure(name, value)
-        self._recorder.metric(LOG_GROUP, name, value, "None", {"TrainingJobName": self._job.name})
+        dimensions = {"TrainingJobName": self._job.name}
+        self._recorder.metric(LOG_GROUP, name, value, "None", dimensions, self._role_arn)
+
+    def _report(self, host: toolkit.Host) -> None:
+        """What AWS measures on a host, it writes with the job's role; here once, at the start."""
+        disk = shutil.disk_usage(self._root)
+        used = 100 * disk.used / disk.total
+        dimensions = {"Host": f"{self._job.name}/{host.name}"}
+        self._recorder.metric(
+            LOG_GROUP, "DiskUtilization", used, "Percent", dimensions, self._role_arn
+        )
 
     def _say(self, host: toolkit.Host, line: str) -> None:
-        self._recorder.line(LOG_GROUP, f"{self._job.name}/{host.name}-prepare", line)
+        stream = f"{self._job.name}/{host.name}-prepare"
+        self._recorder.line(LOG_GROUP, stream, line, self._role_arn)
 
     def _end_processes(self) -> None:
         enders = [

@@ -1,0 +1,92 @@
+"""The boundary: what no role of the project can do more than, whatever its policies say."""
+
+from pipeline.rights import Document, Project, allow, document
+
+
+def boundary_policy(project: Project) -> Document:
+    """The boundary policy: the most that all project roles together need."""
+    name, bucket = project.name, project.bucket
+    logs = [
+        project.arn("logs", f"log-group:{group}:*")
+        for group in (
+            f"/{name}/training",
+            f"/aws/lambda/{name}",
+            f"/aws/sagemaker/Endpoints/{name}",
+            "/aws/sagemaker/NotebookInstances",
+            "/aws/sagemaker/TrainingJobs",
+        )
+    ]
+    ec2 = [project.arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group",
+                                                        "subnet")]  # fmt: skip
+    statements = [
+        allow("Objects", "s3:AbortMultipartUpload GetObject PutObject", f"{bucket}/*"),
+        allow("Bucket", "s3:ListBucket", bucket),
+        allow(
+            "Logs",
+            "logs:CreateLogGroup CreateLogStream DescribeLogStreams GetLogEvents PutLogEvents",
+            logs,
+        ),
+        allow(
+            "Metrics",
+            "cloudwatch:PutMetricData",
+            "*",
+            {
+                "StringEquals": {
+                    "cloudwatch:namespace": [
+                        "/aws/sagemaker/Endpoints",
+                        "/aws/sagemaker/TrainingJobs",
+                    ]
+                }
+            },
+        ),
+        allow("Traces", "xray:PutTelemetryRecords PutTraceSegments", "*"),
+        allow(
+            "Images",
+            "ecr:BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
+            f"arn:{project.partition}:ecr:*:*:repository/*",
+        ),
+        allow("Registry", "ecr:GetAuthorizationToken", "*"),
+        allow(
+            "Commands",
+            "ec2messages:AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages "
+            "SendReply ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel "
+            "ssmmessages:OpenControlChannel ssmmessages:OpenDataChannel",
+            "*",
+        ),
+        allow("Duty", "ssm:UpdateInstanceInformation", project.arn("ec2", "instance/*")),
+        allow("Ask", "sagemaker:InvokeEndpoint", project.arn("sagemaker", f"endpoint/{name}")),
+        allow(
+            "Jobs",
+            "sagemaker:AddTags CreateTrainingJob DescribeTrainingJob StopTrainingJob",
+            project.arn("sagemaker", f"training-job/{name}-*"),
+        ),
+        allow(
+            "Notebook",
+            "sagemaker:StopNotebookInstance",
+            project.arn("sagemaker", f"notebook-instance/{name}"),
+        ),
+        allow(
+            "PassTrainingRole",
+            "iam:PassRole",
+            project.roles(["training-job"]),
+            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        ),
+        allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-*")),
+        allow(
+            "Interfaces",
+            "ec2:CreateNetworkInterface CreateNetworkInterfacePermission DeleteNetworkInterface "
+            "DeleteNetworkInterfacePermission",
+            ec2,
+        ),
+        allow(
+            "Network",
+            "ec2:DescribeDhcpOptions DescribeNetworkInterfaces DescribeSecurityGroups "
+            "DescribeSubnets DescribeVpcs",
+            "*",
+        ),
+    ]
+    if project.kms_key_arn:
+        statements.append(
+            allow("Key", "kms:Decrypt DescribeKey GenerateDataKey", project.kms_key_arn)
+        )
+    return document(statements)

@@ -1,0 +1,101 @@
+"""Terraform's state: who holds it, and whether it tells the truth."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contract.release import write_release
+from contract.stack import Stack
+from contract.strict import parse
+from pipeline.aws import Account, bucket_exists, error_code
+from pipeline.cli import Place
+from pipeline.deploy import open_terraform
+from pipeline.doctor.findings import Finding, fail, ok, warn
+from pipeline.live import live_instances
+from pipeline.package import RELEASE_FILE
+from pipeline.releases import records
+from pipeline.state import STATE_KEY, state_bucket
+
+OLD = timedelta(hours=2)
+"""No apply of this project takes so long."""
+NAMED = 4
+
+
+def check_state(account: Account, place: Place) -> Iterator[Finding]:
+    """The lock, then what differs from what Terraform made."""
+    bucket = state_bucket(place.settings.name, account.account_id(), account.region)
+    s3 = account.client("s3")
+    if not bucket_exists(s3, bucket):
+        yield ok("state: nothing is deployed yet")
+        return
+    yield _lock(s3, bucket)
+    yield from _drift(account, place)
+
+
+def _lock(s3: Any, bucket: str) -> Finding:
+    key = f"{STATE_KEY}.tflock"
+    try:
+        found = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except ClientError as error:
+        if error_code(error) in {"NoSuchKey", "404"}:
+            return ok("state: nobody holds its lock")
+        raise
+    since = str(found["Created"])
+    what = f"state: {found['Who']} holds its lock since {since} ({found['Operation']})"
+    began = datetime.fromisoformat(f"{since[:19]}+00:00")
+    if datetime.now(UTC) - began < OLD:
+        return warn(what, "another command is under way: wait for it")
+    return fail(what, f"if nobody is at work: aws s3 rm s3://{bucket}/{key}")
+
+
+def _drift(account: Account, place: Place) -> Iterator[Finding]:
+    terraform = open_terraform(place, account, tell=lambda _: None)
+    before = terraform.output("stack")
+    if before is None:
+        yield ok("drift: nothing is deployed yet")
+        return
+    stack = parse(Stack, before, "the output `stack`")
+    count = live_instances(account, stack)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [place.settings_file, *_release(account, place, stack, Path(folder))]
+        variables = {} if count is None else {"live_instances": count}
+        changes = terraform.plan(files, variables, lock=False)
+    asked = [change.address for change in changes or ()]
+    # What Terraform would not put back is how AWS words what was asked for, or autoscaling's.
+    drift = [address for address in terraform.drift if address in asked]
+    if drift:
+        yield fail(
+            f"drift: {_listed(drift)} changed outside of Terraform",
+            "make plan shows what; make apply puts it back",
+        )
+    else:
+        yield ok("drift: what stands is what Terraform made")
+    others = [address for address in asked if address not in drift]
+    if others:
+        yield warn(
+            f"settings or release ask for changes of {_listed(others)}",
+            "make plan shows them; make apply makes them",
+        )
+
+
+def _release(account: Account, place: Place, stack: Stack, folder: Path) -> Iterator[Path]:
+    """The release file, or else the release that serves, as it was written down."""
+    file = place.build / RELEASE_FILE
+    if file.exists():
+        yield file
+    elif stack.model_version is not None:
+        for record in reversed(records(account.client("s3"), stack.bucket)):
+            if record.release.version == stack.model_version:
+                write_release(record.release, folder / RELEASE_FILE)
+                yield folder / RELEASE_FILE
+                return
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"

@@ -39,6 +39,7 @@ def boundary_policy(project: Project) -> Document:
                 }
             },
         ),
+        allow("Alarms", "cloudwatch:DescribeAlarms", project.arn("cloudwatch", f"alarm:{name}-*")),
         allow("Traces", "xray:PutTelemetryRecords PutTraceSegments", "*"),
         allow(
             "Images",

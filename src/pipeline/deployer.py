@@ -160,7 +160,7 @@ def _machines(project: Project) -> list[Statement]:
         allow(
             "LaunchWith",
             "ec2:RunInstances",
-            [*of("network-interface", "subnet", "image"), public],
+            [*of("network-interface", "subnet"), public],
         ),
         allow(
             "TagWhatIsMade",

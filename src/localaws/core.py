@@ -94,6 +94,16 @@ class LocalAws(Protocol):
     def role_credentials(self, role_arn: str, session_name: str) -> Credentials:
         """New credentials of a role, as the service that assumes it gets them."""
 
+    def check(self, call: Call, action: str, resource: str) -> None:
+        """Ask the policies whether the caller may do something.
+
+        Raises:
+            AwsError: it may not.
+        """
+
+    def service_may(self, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """Whether a resource's own policy lets a service in, on behalf of a source."""
+
     def serve_credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
         """Environment that lets an AWS SDK in a child process fetch a role's credentials.
 

@@ -4,7 +4,9 @@ Besides signed calls there are
 - `/_localaws/...`: the credentials and instance metadata services (metadata.py);
 - `/lambda-url/<function>/...` or `/lambda-url/<function>:<alias>/...`: function URLs, handed to
   the handler of ("lambda", "InvokeFunctionUrl") with the parameters FunctionName, Qualifier,
-  Method, Path and Query.
+  Method, Path and Query;
+- `/execute-api/<api>/...`: HTTP APIs, handed to the handler of ("execute-api", "Invoke") with the
+  parameters ApiId, Method, Path and Query.
 """
 
 import logging
@@ -23,6 +25,7 @@ log = logging.getLogger("localaws.calls")
 ANONYMOUS = Principal(arn="anonymous", secret_access_key="")
 Authorise = Callable[[Call, Principal], None]
 Review = Callable[[Call, Principal, Reply], None]
+_HTTP_API = re.compile(r"/execute-api/([a-z0-9]+)(/.*)?")
 _FUNCTION_URL = re.compile(r"/lambda-url/([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?(/.*)?")
 
 
@@ -54,7 +57,7 @@ class Gateway:
             return self.metadata(request)
         started = time.monotonic()
         request_id = str(uuid.uuid4())
-        signed = signature.read_signature(request)
+        signed = signature.read_signature(request.headers, request.query)
         service = "s3"
         name = f"{request.method} {request.path}"
         who = "anonymous"
@@ -80,7 +83,16 @@ class Gateway:
         self, service: str, request: HttpRequest, principal: Principal, request_id: str
     ) -> Call:
         url = _FUNCTION_URL.fullmatch(request.path)
-        if url:
+        api = _HTTP_API.fullmatch(request.path)
+        if api:
+            operation, service = "Invoke", "execute-api"
+            params = {
+                "ApiId": api[1],
+                "Method": request.method,
+                "Path": api[2] or "/",
+                "Query": request.query,
+            }
+        elif url:
             operation = "InvokeFunctionUrl"
             service = "lambda"
             params = {

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from localaws import seeds
-from localaws.core import Credentials, LocalAws, Part
+from localaws.apis.part import HttpApis
+from localaws.core import Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
 from localaws.gaps.budgets import Budgets
 from localaws.gaps.identity import IdentityGap
@@ -19,7 +20,7 @@ from localaws.gaps.notebooks import Notebooks
 from localaws.gaps.permissions import FunctionPermissions
 from localaws.gaps.s3 import BucketPolicies
 from localaws.gaps.security_groups import SecurityGroupRules
-from localaws.gateway import Gateway
+from localaws.gateway import ANONYMOUS, Gateway
 from localaws.hosting.part import Hosting
 from localaws.iam.authority import Authority
 from localaws.iam.identity import Identities
@@ -28,10 +29,18 @@ from localaws.machines.part import Machines
 from localaws.metadata import Metadata
 from localaws.records import ACCOUNT_ID, Records
 from localaws.scaling.part import Scaling
+from localaws.signature import read_signature
 from localaws.web import WebServer
 
 log = logging.getLogger(__name__)
-PARTS: tuple[Callable[[LocalAws], Part], ...] = (Functions, Hosting, Scaling, Jobs, Machines)
+PARTS: tuple[Callable[[LocalAws], Part], ...] = (
+    Functions,
+    HttpApis,
+    Hosting,
+    Scaling,
+    Jobs,
+    Machines,
+)
 
 
 class RunningAws:
@@ -103,6 +112,20 @@ class RunningAws:
     def role_credentials(self, role_arn: str, session_name: str) -> Credentials:
         """See LocalAws."""
         return self._identities.add_session(role_arn.rsplit("/", 1)[1], session_name)
+
+    def check(self, call: Call, action: str, resource: str) -> None:
+        """See LocalAws."""
+        signed = read_signature(call.headers, str(call.params.get("Query") or ""))
+        principal = (
+            self._identities.find(signed.access_key_id, signed.session_token)
+            if signed
+            else ANONYMOUS
+        )
+        self.authority.ask(call, principal, action, resource)
+
+    def service_may(self, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """See LocalAws."""
+        return self.authority.service_may(service, action, resource, source_arn)
 
     def serve_credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
         """See LocalAws."""

@@ -2,9 +2,8 @@
 
 import re
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from localaws.web import HttpRequest
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]*)/([^/]+)/aws4_request")
 
@@ -19,10 +18,10 @@ class Signature:
     session_token: str | None
 
 
-def read_signature(request: HttpRequest) -> Signature | None:
+def read_signature(headers: Mapping[str, str], raw_query: str) -> Signature | None:
     """Read the Authorization header, or the query of a presigned URL; None when there is none."""
-    query = dict(urllib.parse.parse_qsl(request.query)) if "ignature=" in request.query else {}
-    text = request.headers.get("authorization", "")
+    query = dict(urllib.parse.parse_qsl(raw_query)) if "ignature=" in raw_query else {}
+    text = headers.get("authorization", "")
     if not text and "X-Amz-Credential" in query:
         text = f"Credential={query['X-Amz-Credential']}"
     if not text and "AWSAccessKeyId" in query:
@@ -36,7 +35,7 @@ def read_signature(request: HttpRequest) -> Signature | None:
     found = _SCOPE.search(text)
     if found is None:
         return None
-    token = request.headers.get("x-amz-security-token") or query.get("X-Amz-Security-Token")
+    token = headers.get("x-amz-security-token") or query.get("X-Amz-Security-Token")
     return Signature(
         access_key_id=found[1], region=found[3], signing_name=found[4].lower(), session_token=token
     )

@@ -16,6 +16,8 @@ from localaws.recorder import Recorder
 MAX_PAYLOAD_BYTES = 6 * 2**20
 MAX_EVENT_BYTES = 2**20
 TAIL_BYTES = 4096
+WEIGHTED = "ChosenByWeight"
+"""Marks the configuration of a version that an alias with weights chose."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +119,10 @@ class Invoker:
             tail = log.tail()
         finally:
             self._pool.give_back(held)
-        self._count(name, "Invocations", 1)
-        self._count(name, "Errors", 1 if outcome.error else 0)
+        for dimensions in _dimensions(configuration, function_arn):
+            self._recorder.metric("AWS/Lambda", "Invocations", 1, "Count", dimensions)
+            failed_ones = 1 if outcome.error else 0
+            self._recorder.metric("AWS/Lambda", "Errors", failed_ones, "Count", dimensions)
         self._recorder.metric(
             "AWS/Lambda", "Duration", 1000 * seconds, "Milliseconds", {"FunctionName": name}
         )
@@ -145,6 +149,18 @@ class _Log:
 
     def tail(self) -> bytes:
         return "".join(f"{line}\n" for line in self._held.tail).encode()[-TAIL_BYTES:]
+
+
+def _dimensions(configuration: Mapping[str, Any], function_arn: str) -> list[dict[str, str]]:
+    """What AWS counts an invocation under: the function, the alias, and the version it chose."""
+    own = {"FunctionName": configuration["FunctionName"]}
+    resource = function_arn.partition(":function:")[2]
+    if ":" not in resource:
+        return [own]
+    by_alias = {**own, "Resource": resource}
+    if not configuration.get(WEIGHTED):
+        return [own, by_alias]
+    return [own, by_alias, {**by_alias, "ExecutedVersion": configuration["Version"]}]
 
 
 def _checked(outcome: Outcome, request_id: str, timeout: float) -> Outcome:

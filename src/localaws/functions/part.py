@@ -13,16 +13,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply, json_reply
-from localaws.functions.asynchronous import AsyncInvoker
+from localaws.functions.aliases import Aliases
+from localaws.functions.asynchronous import AsyncInvoker, Patience
 from localaws.functions.code import Code
-from localaws.functions.invoke import MAX_EVENT_BYTES, Invoker, encoded_tail
+from localaws.functions.invoke import MAX_EVENT_BYTES, WEIGHTED, Invoker, encoded_tail
 from localaws.functions.pool import Pool
 from localaws.functions.provisioned import Provisioned
 from localaws.functions.records import FunctionRecords, not_found, split_name
 from localaws.functions.urls import BAD_GATEWAY, event_of, reply_of
 from localaws.recorder import Recorder
-
-RETRIES = 2
 
 
 class Functions:
@@ -42,6 +41,7 @@ class Functions:
         self.handlers: Mapping[Operation, Handler] = {
             **self._records.handlers,
             **self._provisioned.handlers,
+            **Aliases(aws).handlers,
             ("lambda", "Invoke"): self._invoke,
             ("lambda", "InvokeFunctionUrl"): self._invoke_url,
         }
@@ -74,7 +74,8 @@ class Functions:
         version = configuration["Version"]
         if kind == "Event":
             self._invoker.check(payload, MAX_EVENT_BYTES)
-            self._async.submit(configuration, payload or b"{}", arn, self._retries(name, qualifier))
+            patience = self._patience(name, qualifier)
+            self._async.submit(configuration, payload or b"{}", arn, patience)
             return Reply(status=202)
         self._invoker.check(payload)
         if kind == "DryRun":
@@ -101,7 +102,7 @@ class Functions:
             reply.headers["x-amzn-ErrorType"] = "AccessDeniedException"
             return reply
         configuration = self._configuration(name, qualifier)
-        payload = json.dumps(event_of(self._aws, call)).encode()
+        payload = json.dumps(event_of(self._aws, call, call.params["Path"], name)).encode()
         try:
             self._invoker.check(payload)
             answer = self._invoker.run(
@@ -129,7 +130,7 @@ class Functions:
             return found
         client = self._aws.client("lambda")
         try:
-            target = self._routed(client, name, qualifier)
+            target, weighted = self._routed(client, name, qualifier)
             found = client.get_function_configuration(
                 FunctionName=name, **({"Qualifier": target} if target else {})
             )
@@ -138,32 +139,36 @@ class Functions:
             raise not_found(self._aws, path) from None
         found = dict(found)
         found.pop("ResponseMetadata", None)
-        if target == qualifier or not qualifier:
-            with self._lock:
-                self._configurations[key] = found
+        if weighted:
+            return {**found, WEIGHTED: True}
+        with self._lock:
+            self._configurations[key] = found
         return found
 
-    def _routed(self, client: Any, name: str, qualifier: str) -> str:
-        """An alias may send a share of its requests to a second version."""
+    def _routed(self, client: Any, name: str, qualifier: str) -> tuple[str, bool]:
+        """The version that a request gets; an alias may send a share of them to a second one."""
         if not qualifier or qualifier == "$LATEST" or qualifier.isdigit():
-            return qualifier
+            return qualifier, False
         alias = client.get_alias(FunctionName=name, Name=qualifier)
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         for version, weight in weights.items():
             if random.random() < weight:  # noqa: S311 - routing, no secret
-                return str(version)
-        # An alias that always means the same version is remembered under its own name.
-        return str(alias["FunctionVersion"]) if weights else qualifier
+                return str(version), True
+        return str(alias["FunctionVersion"]) if weights else qualifier, bool(weights)
 
-    def _retries(self, name: str, qualifier: str) -> int:
+    def _patience(self, name: str, qualifier: str) -> Patience:
         client = self._aws.client("lambda")
         try:
             config = client.get_function_event_invoke_config(
                 FunctionName=name, **({"Qualifier": qualifier} if qualifier else {})
             )
         except client.exceptions.ClientError:
-            return RETRIES
-        return int(config.get("MaximumRetryAttempts", RETRIES))
+            return Patience()
+        usual = Patience()
+        return Patience(
+            retries=int(config.get("MaximumRetryAttempts", usual.retries)),
+            max_age_seconds=float(config.get("MaximumEventAgeInSeconds", usual.max_age_seconds)),
+        )
 
     def _arn(self, name: str, qualifier: str) -> str:
         arn = f"arn:aws:lambda:{self._aws.region}:{self._aws.account_id}:function:{name}"

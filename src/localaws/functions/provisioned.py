@@ -61,8 +61,14 @@ class Provisioned:
                 "versions.",
             )
         count = int(call.params["ProvisionedConcurrentExecutions"])
+        self._refuse_weights(name, qualifier)
         reserved = self._pool.reserved.get(name)
-        if reserved is not None and count > reserved:
+        others = sum(
+            record["RequestedProvisionedConcurrentExecutions"]
+            for key, record in self._records.items()
+            if key[0] == name and key[1] != qualifier
+        )
+        if reserved is not None and others + count > reserved:
             raise AwsError(
                 "InvalidParameterValueException",
                 "Requested Provisioned Concurrency should not be greater than the "
@@ -72,6 +78,16 @@ class Provisioned:
         self._records[name, qualifier] = record
         self._begin(name, qualifier, record)
         return json_reply(record, 202)
+
+    def _refuse_weights(self, name: str, qualifier: str) -> None:
+        if qualifier.isdigit():
+            return
+        alias = self._aws.client("lambda").get_alias(FunctionName=name, Name=qualifier)
+        if (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
+            raise AwsError(
+                "InvalidParameterValueException",
+                "Alias with weights can not be used with Provisioned Concurrency",
+            )
 
     def _begin(self, name: str, qualifier: str, record: dict[str, Any]) -> None:
         configuration = self._configure(name, qualifier)

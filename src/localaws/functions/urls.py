@@ -18,8 +18,15 @@ BAD_GATEWAY = Reply(
 )
 
 
-def event_of(aws: LocalAws, call: Call) -> dict[str, Any]:
-    """The event that the function gets."""
+def event_of(
+    aws: LocalAws,
+    call: Call,
+    path: str,
+    api_id: str,
+    route_key: str = "$default",
+    stage: str = "$default",
+) -> dict[str, Any]:
+    """The event that the function gets, from a function URL or an HTTP API."""
     headers = {name: value for name, value in call.headers.items() if name != "cookie"}
     content_type = headers.get("content-type", "")
     is_text = not call.body or content_type.startswith(TEXT_TYPES)
@@ -30,8 +37,8 @@ def event_of(aws: LocalAws, call: Call) -> dict[str, Any]:
     host = headers.get("host", "127.0.0.1")
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": call.params["Path"],
+        "routeKey": route_key,
+        "rawPath": path,
         "rawQueryString": call.params["Query"],
         "headers": {
             **headers,
@@ -40,19 +47,19 @@ def event_of(aws: LocalAws, call: Call) -> dict[str, Any]:
         },
         "requestContext": {
             "accountId": "anonymous" if call.principal_arn == "anonymous" else aws.account_id,
-            "apiId": call.params["FunctionName"],
+            "apiId": api_id,
             "domainName": host,
-            "domainPrefix": call.params["FunctionName"],
+            "domainPrefix": api_id,
             "http": {
                 "method": call.params["Method"],
-                "path": call.params["Path"],
+                "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "127.0.0.1",
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": call.request_id,
-            "routeKey": "$default",
-            "stage": "$default",
+            "routeKey": route_key,
+            "stage": stage,
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
             "timeEpoch": int(now * 1000),
         },

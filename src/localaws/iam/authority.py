@@ -64,6 +64,27 @@ class Authority:
             need = list_need(str(call.params["Bucket"]), str(call.params["Key"]))
             self._ask(call, principal, need)
 
+    def ask(self, call: Call, principal: Principal, action: str, resource: str) -> None:
+        """Let a caller do one thing that does not follow from the call alone.
+
+        Raises:
+            AwsError: it may not.
+        """
+        if not principal.admin:
+            self._ask(call, principal, Need(action=action, resource=resource))
+
+    def service_may(self, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """Whether a resource's own policy lets a service in, on behalf of a source."""
+        find = self.resource_policies.get(resource.split(":")[2])
+        question = Question(
+            principal_arn=service,
+            account_id=ACCOUNT_ID,
+            action=action,
+            resource=resource,
+            context=_service_context(source_arn),
+        )
+        return refusal(question, Policies(resource=find(resource) if find else None)) is None
+
     def _check_needs(self, call: Call, principal: Principal) -> None:
         if call.operation == "AssumeRole" and call.service == "sts":
             self._check_assume(call, principal)
@@ -112,9 +133,7 @@ class Authority:
 
     def may_take(self, role: RoleRecord, service: str, source_arn: str) -> bool:
         """Whether the role's trust policy lets a service in."""
-        context: Values = {"aws:securetransport": ["true"], "aws:principalisawsservice": ["true"]}
-        if service != "ec2.amazonaws.com":
-            context |= {"aws:sourcearn": [source_arn], "aws:sourceaccount": [ACCOUNT_ID]}
+        context = _service_context("" if service == "ec2.amazonaws.com" else source_arn)
         question = Question(
             principal_arn=service,
             account_id=ACCOUNT_ID,
@@ -190,6 +209,13 @@ class Authority:
         elif principal.user_name:
             context["aws:username"] = [principal.user_name]
         return context
+
+
+def _service_context(source_arn: str) -> Values:
+    context: Values = {"aws:securetransport": ["true"], "aws:principalisawsservice": ["true"]}
+    if source_arn:
+        context |= {"aws:sourcearn": [source_arn], "aws:sourceaccount": [ACCOUNT_ID]}
+    return context
 
 
 def _session_policy(principal: Principal) -> list[Document] | None:

@@ -195,15 +195,23 @@ def _application_autoscaling(call: Call, known: Known) -> list[Need]:
     return [Need(action=action_of(call), resource=resource, context=context)]
 
 
+def _sqs(call: Call, known: Known) -> list[Need]:
+    url = str(call.params.get("QueueUrl") or call.params.get("QueueName") or "")
+    name = url.rpartition("/")[2]
+    context = request_tags(call.params.get("tags"))
+    resource = arn("sqs", known.region, name) if name else "*"
+    return [Need(action=action_of(call), resource=resource, context=context)]
+
+
 _ECR = "arn:aws:ecr:{region}:{account}:repository/{name}"
 _KMS = "arn:aws:kms:{region}:{account}:key/{name}"
 _SNS = "arn:aws:sns:{region}:{account}:{name}"
-_SQS = "arn:aws:sqs:{region}:{account}:{name}"
 
 NEEDS: Mapping[str, Needs] = {
     "application-autoscaling": _application_autoscaling,
     "budgets": _budgets,
     "cloudwatch": _cloudwatch,
+    "execute-api": lambda *_: [],  # each route says whom it lets in; see apis/part.py
     "ecr": _named_by("repositoryName", pattern=_ECR),
     "iam": _iam,
     "kms": _named_by("KeyId", pattern=_KMS),
@@ -211,6 +219,6 @@ NEEDS: Mapping[str, Needs] = {
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,
     "sns": _named_by("TopicArn", "TargetArn", "ResourceArn", "Name", pattern=_SNS),
-    "sqs": _named_by("QueueName", pattern=_SQS),
+    "sqs": _sqs,
     "sts": _sts,
 }

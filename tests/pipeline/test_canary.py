@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.infra.providing import Providers
 from tests.localaws.lambdas import HANDLER, make_function, make_role, zipped
 from tests.pipeline.conftest import Stage
 from tests.pipeline.models import write_model
@@ -39,21 +41,29 @@ def handle(event, context):
 
 
 @pytest.fixture
-def service(stage: Stage, account: Account, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def service(
+    stage: Stage, account: Account, local_aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
     """A stage whose Terraform makes the real function, with a trial of ten seconds."""
-    (stage.root / "infra" / "main.tf").unlink()
-    shutil.copy(Path(__file__).with_name("function.tf"), stage.root / "infra")
+    infra = stage.root / "infra"
+    (infra / "main.tf").unlink()
+    shutil.copy(Path(__file__).with_name("function.tf"), infra)
     for module in ("iam", "lambda"):
-        source = REPOSITORY / "infra" / "modules" / module
-        shutil.copytree(source, stage.root / "infra" / "modules" / module)
-    write_cli_config(stage.root / "terraform.rc", find_mirror())
-    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(stage.root / "terraform.rc"))
-    settings = stage.place.settings.function
-    fields = {name: getattr(settings, name) for name in settings.__slots__}
-    stage.change_settings(function={**fields, "canary": {"percent": 50, "seconds": 10}})
+        shutil.copytree(REPOSITORY / "infra/modules" / module, infra / "modules" / module)
+    function = {**json.loads(stage.settings_file.read_text())["function"]}
+    stage.change_settings(function={**function, "canary": {"percent": 50, "seconds": 10}})
     account.client("s3").create_bucket(Bucket=f"{stage.name}-bucket")
     write_model(stage.build / "model")
-    return stage
+    write_cli_config(stage.root / "terraform.rc", find_mirror())
+    environment = {**local_aws.env, "TF_CLI_CONFIG_FILE": str(stage.root / "terraform.rc")}
+    init = ["terraform", "init", "-backend=false"]
+    subprocess.run(init, cwd=infra, env=environment, check=True, capture_output=True)
+    [executable] = infra.glob(".terraform/providers/*/hashicorp/aws/*/*/terraform-provider-aws_*")
+    providers = Providers(account.region, environment)
+    attached = providers.attached(account.region, executable)
+    monkeypatch.setenv("TF_REATTACH_PROVIDERS", attached["TF_REATTACH_PROVIDERS"])
+    yield stage
+    providers.end()
 
 
 def release_code(stage: Stage, label: str, remark: str) -> Release:
@@ -146,7 +156,7 @@ def test_a_version_that_fails_its_callers_does_not_pass_whatever_it_says_of_the_
             account,
             function,
             trial,
-            Canary(percent=50, seconds=3600),
+            Canary(percent=50, seconds=60),
             lambda new: asked.append(new.alias),
         )
 

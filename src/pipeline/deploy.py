@@ -299,13 +299,13 @@ class Deployment:
             watch(self._account, function, trial, canary,
                   lambda new: verify(client, new, release.version, golden))  # fmt: skip
         except Failed as failure:
-            self._settle(release, trial.turned_back)
+            self._end_trial(release, trial.turned_back)
             raise Failed(f"{failure}\n{trial.told_back(release.version)}") from failure
-        self._settle(release, None)
+        self._end_trial(release, None)
         say(f"Everybody has version {trial.new_version} of {function.name}.")
 
-    def _settle(self, release: Release, trial: PlannedTrial | None) -> None:
-        """End a trial, as it was announced."""
+    def _end_trial(self, release: Release, trial: PlannedTrial | None) -> None:
+        """Give everybody one version, as it was announced."""
         self._trial = trial
         if self._plan(release) is not None:
             self._apply(release)

@@ -8,9 +8,10 @@ written down for `make rollback`.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from contract.release import Release, read_release
 from contract.stack import Stack
@@ -18,6 +19,7 @@ from contract.strict import ContractError, parse, require
 from pipeline.adopting import find_orphans, replaced
 from pipeline.aws import Account, bucket_exists
 from pipeline.bootstrap import require_boundary
+from pipeline.canary import PlannedTrial, open_trial, planned_trial, watch
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, find_place, run_verb, say, verb_parser
 from pipeline.cost.limit import hold_limit
@@ -122,6 +124,7 @@ class Deployment:
             account.client("s3"), state_bucket(name, account.account_id(), account.region)
         )
         self._unfinished = self._note.read()
+        self._trial = planned_trial(account, place.settings, self._before, say)
 
     def run(self, release: Release | None) -> None:
         """Deploy a release, or all that needs none."""
@@ -143,6 +146,7 @@ class Deployment:
             upload_release(s3, self._before.bucket, release, self._place.build, say)
         stack = self._converge(release)
         if stack is not None and stack.endpoint is not None:
+            self._try_changed_code(stack, release)
             self._prove(stack, release)
         elif stack is not None:
             say(
@@ -212,7 +216,9 @@ class Deployment:
         if release is not None:
             files.append(self._place.build / RELEASE_FILE)
         count = live_instances(self._account, self._before)
-        variables = {} if count is None else {"live_instances": count}
+        variables: dict[str, Any] = {} if count is None else {"live_instances": count}
+        if release is not None and self._trial is not None:
+            variables["function_trial"] = asdict(self._trial)
         changes = self._terraform.plan(files, variables, lock=lock)
         if self._unfinished is None or self._wishes.plan_only or not lock:
             return changes
@@ -279,6 +285,30 @@ class Deployment:
         if before is not None and before.function is not None:
             lines.append(who_answers(self._account, before.function, self._place.build))
         return "\n".join(lines)
+
+    def _try_changed_code(self, stack: Stack, release: Release) -> None:
+        """Watch a version that a few callers have, then give everybody that one or the old one."""
+        _, function = live_parts(stack)
+        client, canary = self._account.client("lambda"), self._place.settings.function.canary
+        trial = open_trial(client, function)
+        if trial is None or canary is None:
+            return
+        say(trial.announced(canary))
+        golden = golden_of(release, self._place.build, self._account.client("s3"), stack.bucket)
+        try:
+            watch(self._account, function, trial, canary,
+                  lambda new: verify(client, new, release.version, golden))  # fmt: skip
+        except Failed as failure:
+            self._end_trial(release, trial.turned_back)
+            raise Failed(f"{failure}\n{trial.told_back(release.version)}") from failure
+        self._end_trial(release, None)
+        say(f"Everybody has version {trial.new_version} of {function.name}.")
+
+    def _end_trial(self, release: Release, trial: PlannedTrial | None) -> None:
+        """Give everybody one version, as it was announced."""
+        self._trial = trial
+        if self._plan(release) is not None:
+            self._apply(release)
 
     def _prove(self, stack: Stack, release: Release) -> None:
         """Ask the golden question; write the release down when the answer is right."""

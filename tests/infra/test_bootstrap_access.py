@@ -15,14 +15,30 @@ pytestmark = pytest.mark.slow
 FILE = Path(bootstrap.__file__).with_name("bootstrap.txt")
 # Whoever deploys writes roles and policies; all of it within the boundary and the names of the
 # project, as the reviewed table shows.
-ITS_WORK = """
-    iam:addroletoinstanceprofile iam:createinstanceprofile iam:createrole iam:deleteinstanceprofile
-    iam:deleterole iam:deleterolepolicy iam:passrole iam:putrolepermissionsboundary
-    iam:putrolepolicy iam:removerolefrominstanceprofile iam:updateassumerolepolicy iam:updaterole
-    lambda:addpermission lambda:removepermission lambda:updatefunctioncode s3:deletebucketpolicy
-    s3:putbucketpolicy s3:putbucketpublicaccessblock sns:createtopic sns:settopicattributes
-    sqs:createqueue sqs:setqueueattributes
-""".split()
+ITS_WORK = [
+    "iam:addroletoinstanceprofile",
+    "iam:createinstanceprofile",
+    "iam:createrole",
+    "iam:deleteinstanceprofile",
+    "iam:deleterole",
+    "iam:deleterolepolicy",
+    "iam:passrole",
+    "iam:putrolepermissionsboundary",
+    "iam:putrolepolicy",
+    "iam:removerolefrominstanceprofile",
+    "iam:updateassumerolepolicy",
+    "iam:updaterole",
+    "lambda:addpermission",
+    "lambda:removepermission",
+    "lambda:updatefunctioncode",
+    "s3:deletebucketpolicy",
+    "s3:putbucketpolicy",
+    "s3:putbucketpublicaccessblock",
+    "sns:createtopic",
+    "sns:settopicattributes",
+    "sqs:createqueue",
+    "sqs:setqueueattributes",
+]
 EQUAL = {
     # AWS has no name that begins so, but those below /apis/, which are named beside it.
     "kennel-deployer, ManageHttpApis: any name that begins so",

@@ -86,6 +86,13 @@ def _scaling_targets(account: Account, name: str) -> Iterator[str]:
     yield from (found for found in ids if _bears(found.split("/")[1], name))
 
 
+def _budgets(account: Account, name: str) -> Iterator[str]:
+    budgets = pages(
+        account.client("budgets"), "describe_budgets", "Budgets", AccountId=account.account_id()
+    )
+    yield from (b["BudgetName"] for b in budgets if _bears(b["BudgetName"], name))
+
+
 FINDERS: dict[str, Finder] = {
     "bucket": _buckets,
     "role": _listed("iam", "list_roles", "Roles", "RoleName"),
@@ -116,6 +123,7 @@ FINDERS: dict[str, Finder] = {
     "scaling target": _scaling_targets,
     "log group": _logs,
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "budget": _budgets,
     "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "topic": _listed("sns", "list_topics", "Topics", "TopicArn"),
 }

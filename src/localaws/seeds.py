@@ -1,4 +1,4 @@
-"""What AWS publishes and moto lacks: the deep learning images and the parameters that name them."""
+"""What AWS has and moto lacks: deep learning images, the parameters that name them, and a rule."""
 
 import hashlib
 from dataclasses import dataclass
@@ -66,10 +66,28 @@ AMAZON_LINUX_IMAGES = tuple(_amazon_linux(architecture) for architecture in ARCH
 
 def plant(service: str, region: str) -> None:
     """Add to what moto knows of a service, before its first call."""
+    if service == "cloudwatch":
+        _match_all_dimensions()
     if service == "ec2":
         _plant_images(region)
     if service == "ssm":
         _plant_parameters(region)
+
+
+def _match_all_dimensions() -> None:
+    """Let statistics be of the metric with just these dimensions; moto adds those with more."""
+    from moto.cloudwatch.models import MetricDatumBase
+
+    some: Any = MetricDatumBase.filter
+
+    def all_of(self: Any, namespace: Any, name: Any, dimensions: Any, *more: Any) -> bool:
+        # moto names the metric when it lists, where a part of the dimensions is enough.
+        statistics = namespace is None and name is None
+        if statistics and len(dimensions) != len(self.dimensions):
+            return False
+        return bool(some(self, namespace, name, dimensions, *more))
+
+    setattr(MetricDatumBase, "filter", all_of)  # noqa: B010 - mypy refuses the assignment
 
 
 def _plant_images(region: str) -> None:

@@ -16,6 +16,7 @@ YES ?=
 KEEP ?=
 REMOVE ?=
 ROLE ?=
+COST ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -117,7 +118,7 @@ releases: .venv/infra ## List the verified releases
 
 .PHONY: cost
 cost: .venv/infra build/terraform.rc ## Say what STAGE costs a month and for 1,000 requests
-	$(AWS) python -m pipeline.cost $(TO_STAGE)
+	$(AWS) python -m pipeline.cost $(TO_STAGE) $(COST)
 
 .PHONY: doctor
 doctor: .venv/infra build/terraform.rc ## Look for what is wrong, missing or running in STAGE

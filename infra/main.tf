@@ -17,6 +17,14 @@ locals {
   serving             = local.released && var.endpoint.mode != "off"
   absent_endpoint_arn = "arn:${data.aws_partition.this.partition}:sagemaker:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:endpoint/${var.name}"
   tags                = merge(var.tags, { project = var.name, stage = var.stage })
+
+  # What each member calls by itself. Images, logs and metrics of SageMaker and Lambda are moved by
+  # AWS, outside the VPC.
+  called_from_inside = concat(
+    ["ssm", "ssmmessages"],
+    local.released ? ["sagemaker.runtime"] : [],
+    var.notebook.enabled ? ["logs", "sagemaker.api", "sts"] : [],
+  )
 }
 
 module "storage" {
@@ -31,6 +39,7 @@ module "network" {
   source = "./modules/network"
 
   name     = var.name
+  services = local.called_from_inside
   settings = var.network
   tags     = local.tags
 }
@@ -54,7 +63,6 @@ module "training_job" {
   name                     = var.name
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = local.tags
-  vpc                      = module.network.vpc
 }
 
 module "notebook" {

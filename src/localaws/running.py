@@ -13,6 +13,7 @@ from localaws import seeds
 from localaws.apis.part import HttpApis
 from localaws.core import AwsError, Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
+from localaws.gaps.alarms import Alarms
 from localaws.gaps.budgets import Budgets
 from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
@@ -87,10 +88,12 @@ class RunningAws:
         buckets, permissions = BucketPolicies(self), FunctionPermissions(self)
         self.authority.resource_policies = {"s3": buckets.of_arn, "lambda": permissions.of_arn}
         self.authority.function_url_auth_type = permissions.function_url_auth_type
-        for gap in (IdentityGap(self._identities, self.authority.iam), buckets, permissions):
+        who = IdentityGap(self._identities, self.authority.iam, self.region)
+        for gap in (who, buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
         self.gateway.add(Budgets().handlers.items(), ())
         self.gateway.add(ServiceQuotas(self).handlers.items(), ())
+        self.gateway.add((), Alarms(self).observers.items())
         self.gateway.add((), LaunchTemplates().observers.items())
         self.gateway.add((), SecurityGroupRules().observers.items())
 

@@ -1,4 +1,4 @@
-"""What AWS publishes and moto lacks: the deep learning images and the parameters that name them."""
+"""What AWS has and moto lacks: deep learning images, the parameters that name them, and a rule."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,46 +10,84 @@ from localaws.records import ACCOUNT_ID
 LINES = ("2.5-ubuntu-22.04", "2.12-ubuntu-24.04")
 """PyTorch version and system of each line of images."""
 ARCHITECTURES = ("x86_64", "arm64")
+DEEP_LEARNING = "898082745236"
+AMAZON_LINUX = "137112412989"
+"""Accounts that publish images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
     """A public image and the parameter that names it."""
 
-    line: str
+    parameter: str
+    name: str
     architecture: str
-
-    @property
-    def parameter(self) -> str:
-        """Name of the public parameter."""
-        return (
-            f"/aws/service/deeplearning/ami/{self.architecture}/"
-            f"oss-nvidia-driver-gpu-pytorch-{self.line}/latest/ami-id"
-        )
+    owner_id: str
+    root_device_name: str
 
     @property
     def id(self) -> str:
         """Id of the image, the same every time."""
         return f"ami-{hashlib.sha256(self.parameter.encode()).hexdigest()[:17]}"
 
-    @property
-    def name(self) -> str:
-        """Name of the image, as AWS words it."""
-        version, _, system = self.line.partition("-")
-        words = system.replace("-", " ").title()
-        arm = "ARM64 " if self.architecture == "arm64" else ""
-        return f"Deep Learning {arm}OSS Nvidia Driver AMI GPU PyTorch {version} ({words})"
+
+def _deep_learning(line: str, architecture: str) -> Image:
+    version, _, system = line.partition("-")
+    words = system.replace("-", " ").title()
+    arm = "ARM64 " if architecture == "arm64" else ""
+    return Image(
+        parameter=(
+            f"/aws/service/deeplearning/ami/{architecture}/"
+            f"oss-nvidia-driver-gpu-pytorch-{line}/latest/ami-id"
+        ),
+        name=f"Deep Learning {arm}OSS Nvidia Driver AMI GPU PyTorch {version} ({words})",
+        architecture=architecture,
+        owner_id=DEEP_LEARNING,
+        root_device_name="/dev/sda1",
+    )
 
 
-IMAGES = tuple(Image(line=line, architecture=a) for line in LINES for a in ARCHITECTURES)
+def _amazon_linux(architecture: str) -> Image:
+    return Image(
+        parameter=(
+            f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+        ),
+        name=f"al2023-ami-2023-kernel-default-{architecture}",
+        architecture=architecture,
+        owner_id=AMAZON_LINUX,
+        root_device_name="/dev/xvda",
+    )
+
+
+IMAGES = tuple(_deep_learning(line, a) for line in LINES for a in ARCHITECTURES)
+AMAZON_LINUX_IMAGES = tuple(_amazon_linux(architecture) for architecture in ARCHITECTURES)
+"""For the regions whose images moto does not know: GovCloud and China."""
 
 
 def plant(service: str, region: str) -> None:
     """Add to what moto knows of a service, before its first call."""
+    if service == "cloudwatch":
+        _match_all_dimensions()
     if service == "ec2":
         _plant_images(region)
     if service == "ssm":
         _plant_parameters(region)
+
+
+def _match_all_dimensions() -> None:
+    """Let statistics be of the metric with just these dimensions; moto adds those with more."""
+    from moto.cloudwatch.models import MetricDatumBase
+
+    some: Any = MetricDatumBase.filter
+
+    def all_of(self: Any, namespace: Any, name: Any, dimensions: Any, *more: Any) -> bool:
+        # moto names the metric when it lists, where a part of the dimensions is enough.
+        statistics = namespace is None and name is None
+        if statistics and len(dimensions) != len(self.dimensions):
+            return False
+        return bool(some(self, namespace, name, dimensions, *more))
+
+    setattr(MetricDatumBase, "filter", all_of)  # noqa: B010 - mypy refuses the assignment
 
 
 def _plant_images(region: str) -> None:
@@ -57,7 +95,7 @@ def _plant_images(region: str) -> None:
     from moto.ec2.models.amis import Ami
 
     backend: Any = ec2_backends[ACCOUNT_ID][region]
-    for image in IMAGES:
+    for image in (*IMAGES, *AMAZON_LINUX_IMAGES):
         backend.amis[image.id] = Ami(
             backend,
             ami_id=image.id,
@@ -68,9 +106,9 @@ def _plant_images(region: str) -> None:
             image_type="machine",
             name=image.name,
             owner_alias="amazon",
-            owner_id="898082745236",
+            owner_id=image.owner_id,
             public=True,
-            root_device_name="/dev/sda1",
+            root_device_name=image.root_device_name,
             root_device_type="ebs",
             sriov="simple",
             state="available",
@@ -83,8 +121,11 @@ def _plant_parameters(region: str) -> None:
 
     parameters: Any = ssm_backends[ACCOUNT_ID][region]._parameters
     new: Any = Parameter
-    for image in IMAGES:
-        parameters[image.parameter].append(
+    for image in (*IMAGES, *AMAZON_LINUX_IMAGES):
+        versions = parameters[image.parameter]
+        if versions:
+            continue  # moto knows what AWS publishes here
+        versions.append(
             new(
                 account_id=ACCOUNT_ID,
                 name=image.parameter,

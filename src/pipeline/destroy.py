@@ -65,7 +65,7 @@ def _remove(options: argparse.Namespace, account: Account, bucket: str) -> None:
 
 
 def _terminate_runs(account: Account, name: str) -> None:
-    """End the spot instances that training runs launched: Terraform does not know them."""
+    """End the instances that training runs launched: Terraform does not know them."""
     ec2 = account.client("ec2")
     reservations = pages(
         ec2, "describe_instances", "Reservations",
@@ -79,7 +79,7 @@ def _terminate_runs(account: Account, name: str) -> None:
     if ids:
         ec2.terminate_instances(InstanceIds=ids)
         ec2.get_waiter("instance_terminated").wait(InstanceIds=ids)
-        say(f"Ended {len(ids)} spot instances of training runs.")
+        say(f"Ended {len(ids)} instances of training runs.")
 
 
 if __name__ == "__main__":

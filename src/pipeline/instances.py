@@ -12,7 +12,7 @@ from pipeline.aws import Account, Client, error_code
 from pipeline.cli import Failed
 
 RUN_TAG = "kennel:run"
-"""Marks the spot instances that are launched for a run."""
+"""Marks the instances that are launched for one run."""
 EXISTING = ["pending", "running", "stopping", "stopped"]
 """States of an instance that is still there."""
 ONLINE_SECONDS = 600
@@ -23,7 +23,7 @@ PAUSE_SECONDS = 2.0
 def start_machine(
     account: Account, training: Ec2Training, name: str, run_id: str, tell: Callable[[str], None]
 ) -> str:
-    """Start the kept instance, or launch a spot one, and wait until commands reach it.
+    """Start the kept instance, or launch one for this run, and wait until commands reach it.
 
     Returns:
         The instance's id.
@@ -96,7 +96,7 @@ def running_since(account: Account, instance_id: str) -> datetime | None:
 
 
 def switch_off(account: Account, training: Ec2Training, instance_id: str) -> None:
-    """Stop the kept instance, or end the spot one; no error when it is off already."""
+    """Stop the kept instance, or end the one of this run; no error when it is off already."""
     ec2 = account.client("ec2")
     if training.instance_id is None:
         ec2.terminate_instances(InstanceIds=[instance_id])
@@ -128,8 +128,8 @@ def _launch(ec2: Client, training: Ec2Training, name: str, run_id: str) -> str:
     except ClientError as error:
         if error_code(error) in {"InsufficientInstanceCapacity", "SpotMaxPriceTooLow"}:
             raise Failed(
-                f"There is no spare {training.instance_type} now ({error_code(error)}). Try later, "
-                "another type, or ec2_training.spot = false in the settings."
+                f"AWS has no {training.instance_type} for this run now ({error_code(error)}). Try "
+                "later, another type, or, if ec2_training.spot is true in the settings, false."
             ) from error
         raise
     return str(launched["Instances"][0]["InstanceId"])

@@ -86,6 +86,16 @@ def _scaling_targets(account: Account, name: str) -> Iterator[str]:
     yield from (found for found in ids if _bears(found.split("/")[1], name))
 
 
+def _budget(account: Account, name: str) -> Iterator[str]:
+    # By its name: to list all budgets is more than the deployer may do.
+    budgets = account.client("budgets")
+    try:
+        budgets.describe_budget(AccountId=account.account_id(), BudgetName=name)
+    except budgets.exceptions.NotFoundException:
+        return
+    yield name
+
+
 FINDERS: dict[str, Finder] = {
     "bucket": _buckets,
     "role": _listed("iam", "list_roles", "Roles", "RoleName"),
@@ -116,6 +126,7 @@ FINDERS: dict[str, Finder] = {
     "scaling target": _scaling_targets,
     "log group": _logs,
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "budget": _budget,
     "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "topic": _listed("sns", "list_topics", "Topics", "TopicArn"),
 }

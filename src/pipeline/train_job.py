@@ -77,6 +77,10 @@ def job_request(
     channels = {"training": inputs.data_uri}
     if inputs.weights not in NAMED_WEIGHTS:
         channels["weights"] = inputs.weights
+    output = {"S3OutputPath": f"s3://{stack.bucket}/jobs/"}
+    if settings.storage.kms_key_arn is not None:
+        # Without it SageMaker would encrypt with a key of AWS, whatever the bucket's own key is.
+        output["KmsKeyId"] = settings.storage.kms_key_arn
     return {
         "TrainingJobName": f"{stack.name}-{inputs.run_id}",
         "AlgorithmSpecification": {
@@ -103,7 +107,7 @@ def job_request(
             }
             for name, uri in channels.items()
         ],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{stack.bucket}/jobs/"},
+        "OutputDataConfig": output,
         "ResourceConfig": {
             "InstanceType": instance_type,
             "InstanceCount": 1,

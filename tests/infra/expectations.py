@@ -109,7 +109,20 @@ def _compare(way: Way, found: Any, wanted: Any) -> list[Difference]:
             for index, value in enumerate(wanted)
             for difference in _compare((*way, index), found[index], value)
         ]
-    return [] if found == wanted else [Difference(way, found, wanted)]
+    return [] if found == wanted else [Difference(way, _as_listed(found, wanted), wanted)]
+
+
+def _as_listed(found: Any, wanted: Any) -> Any:
+    """A list of another length, with the keys only that some element of the file's list has."""
+    if not (isinstance(found, list) and isinstance(wanted, list)):
+        return found
+    keys = {key for element in wanted if isinstance(element, dict) for key in element}
+    return [
+        {key: value for key, value in element.items() if key in keys and value not in ([], None)}
+        if isinstance(element, dict) and keys
+        else element
+        for element in found
+    ]
 
 
 def rewritten(text: str, found: list[Difference]) -> str:

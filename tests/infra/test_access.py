@@ -104,5 +104,14 @@ def test_the_boundary_takes_nothing_from_a_role_that_it_needs(
     assert less == []
 
 
+def test_the_boundary_lets_no_role_do_what_none_of_them_does(
+    planned: dict[str, Variant], world: World
+) -> None:
+    used = {action for role in _roles(planned) for action in role.access(world).candidates()}
+    allowed = set(bootstrap.at_most().access(world).candidates())
+
+    assert sorted(allowed - used) == []
+
+
 def _roles(planned: dict[str, Variant]) -> list[Role]:
     return [role for variant in planned.values() for role in variant.roles.values()]

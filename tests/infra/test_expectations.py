@@ -30,7 +30,7 @@ def plan(**changes: Any) -> Any:
     bucket = {
         "bucket": "cats",
         "policy": '{"Statement": [{"Sid": "Open", "Effect": "Allow"}]}',
-        "rule": [{"days": 31, "prefix": "runs/"}],
+        "rule": [{"days": 31, "prefix": "runs/", "status": "Enabled"}],
         "unlisted": 1,
         **changes,
     }

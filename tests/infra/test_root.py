@@ -44,6 +44,22 @@ def test_the_output_is_the_stack_that_programs_read(root: Folder) -> None:
     assert _keys(stack, Stack) == []
 
 
+@pytest.mark.slow
+def test_every_role_has_the_boundary_and_all_but_the_function_may_use_the_buckets_key(
+    root: Folder,
+) -> None:
+    wanted = expectations.read(stages.STAGES / "locked_down.yaml")
+    boundary = wanted["changes"]["permissions_boundary_arn"]
+
+    resources = expectations.all_resources(root.plan(stages.variables(wanted)))
+
+    roles = [v for address, v in resources.items() if address.endswith(".aws_iam_role.this")]
+    inline = [v for address, v in resources.items() if ".aws_iam_role_policy." in address]
+    with_key = {v["role"] for v in inline if "kms:Decrypt" in v["policy"]}
+    assert {role["permissions_boundary"] for role in roles} == {boundary}
+    assert {role["name"] for role in roles} - with_key == {"kennel-function"}
+
+
 def _keys(found: Mapping[str, Any], kind: Any) -> list[str]:
     """Keys that a plan knows and the dataclass does not have, and the other way round."""
     fields = typing.get_type_hints(kind)

@@ -4,8 +4,11 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
@@ -16,10 +19,12 @@ from localaws import control
 pytestmark = pytest.mark.slow
 
 SERVE = """
-import http.server, os
+import http.server, os, pathlib, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        file = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        while file.startswith("/") and not pathlib.Path(file).exists():
+            time.sleep(0.02)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -125,16 +130,16 @@ def _deploy(aws: Aws) -> None:
     assert until(lambda: aws.instances() == 1)
 
 
-def _policy(target: float, **more: Any) -> dict[str, Any]:
+def _policy(
+    target: float, metric: str = "SageMakerVariantInvocationsPerInstance", **more: Any
+) -> dict[str, Any]:
     return {
         **VARIANT,
         "PolicyName": "requests",
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {
             "TargetValue": target,
-            "PredefinedMetricSpecification": {
-                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
-            },
+            "PredefinedMetricSpecification": {"PredefinedMetricType": metric},
             **more,
         },
     }
@@ -172,6 +177,59 @@ def test_capacity_below_the_minimum_is_raised(aws: Aws) -> None:
 
     assert raised
     assert lowered
+
+
+def test_instances_follow_the_requests_at_once(aws: Aws, tmp_path: Path) -> None:
+    runtime = aws.client("sagemaker-runtime")
+    metric = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    aws.scaling.register_scalable_target(**VARIANT, MinCapacity=1, MaxCapacity=2)
+    aws.scaling.put_scaling_policy(
+        **_policy(2, metric, ScaleInCooldown=0, ScaleOutCooldown=0, DisableScaleIn=True)
+    )
+
+    with ThreadPoolExecutor(4) as pool:
+        body = str(tmp_path / "go").encode()
+        waiting = [
+            pool.submit(runtime.invoke_endpoint, EndpointName="dogs", Body=body) for _ in range(4)
+        ]
+        grown = until(lambda: aws.instances() == 2)
+        (tmp_path / "go").touch()
+        for future in waiting:
+            future.result()
+
+    assert grown
+
+
+def test_a_scheduled_action_changes_the_limits_at_its_time(aws: Aws) -> None:
+    aws.scaling.register_scalable_target(**VARIANT, MinCapacity=1, MaxCapacity=1)
+    settled = until(lambda: aws.instances() == 1)
+    soon = datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(seconds=2)
+
+    aws.scaling.put_scheduled_action(
+        **VARIANT,
+        ScheduledActionName="morning",
+        Schedule=f"at({soon:%Y-%m-%dT%H:%M:%S})",
+        Timezone="Asia/Tokyo",
+        ScalableTargetAction={"MinCapacity": 2, "MaxCapacity": 3},
+    )
+    grown = until(lambda: aws.instances() == 2)
+
+    found = aws.scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    actions = aws.scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")
+    assert settled
+    assert grown
+    assert (found[0]["MinCapacity"], found[0]["MaxCapacity"]) == (2, 3)
+    assert actions["ScheduledActions"][0]["Timezone"] == "Asia/Tokyo"
+
+
+def test_a_schedule_that_cannot_be_is_refused(aws: Aws) -> None:
+    with pytest.raises(aws.scaling.exceptions.ValidationException, match="has 5 fields"):
+        aws.scaling.put_scheduled_action(
+            **VARIANT,
+            ScheduledActionName="never",
+            Schedule="cron(0 8 * * *)",
+            ScalableTargetAction={"MinCapacity": 1},
+        )
 
 
 def test_records_come_back_as_they_were_given(aws: Aws) -> None:

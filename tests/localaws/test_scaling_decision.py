@@ -8,14 +8,14 @@ SETTINGS = {"TargetValue": 600.0, "ScaleInCooldown": 30, "ScaleOutCooldown": 30}
 
 def wanted(
     current: int,
-    per_minute: float,
+    load: float,
     history: History | None = None,
     now: float = 1000.0,
     **settings: Any,
 ) -> int:
     return decide(
         current=current,
-        per_minute=per_minute,
+        load=load,
         target=TARGET,
         settings={**SETTINGS, **settings},
         history=history or History(),

@@ -11,17 +11,12 @@ locals {
 }
 
 data "aws_iam_policy_document" "this" {
-  # Systems Manager is how commands reach the machine, without a key or an open port. Its two
-  # message channels belong to the calling instance and take no resource.
+  # Systems Manager is how commands reach the machine, without a key or an open port. Its message
+  # channels belong to the calling instance and take no resource. (Agents before 3.3.40 of 2024
+  # also used ec2messages.)
   statement {
     sid = "ReceiveCommands"
     actions = [
-      "ec2messages:AcknowledgeMessage",
-      "ec2messages:DeleteMessage",
-      "ec2messages:FailMessage",
-      "ec2messages:GetEndpoint",
-      "ec2messages:GetMessages",
-      "ec2messages:SendReply",
       "ssmmessages:CreateControlChannel",
       "ssmmessages:CreateDataChannel",
       "ssmmessages:OpenControlChannel",
@@ -75,9 +70,12 @@ module "role" {
   description              = "What the EC2 training instance may do."
   name                     = "${var.name}-training"
   permissions_boundary_arn = var.permissions_boundary_arn
-  policies                 = { training = data.aws_iam_policy_document.this.json }
-  service                  = "ec2.amazonaws.com"
-  tags                     = var.tags
+  policies = merge(
+    { training = data.aws_iam_policy_document.this.json },
+    var.bucket.policy_json == null ? {} : { bucket_key = var.bucket.policy_json },
+  )
+  service = "ec2.amazonaws.com"
+  tags    = var.tags
 }
 
 resource "aws_iam_instance_profile" "this" {

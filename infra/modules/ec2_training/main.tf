@@ -5,6 +5,9 @@ data "aws_ssm_parameter" "image" {
 }
 
 data "aws_ami" "this" {
+  # A line that is no longer patched is still there for who asks for it.
+  include_deprecated = true
+
   filter {
     name   = "image-id"
     values = [local.image_id]
@@ -23,7 +26,7 @@ locals {
 
   # The image follows the instance type: NVIDIA's drivers where there is a GPU, a plain and
   # smaller system elsewhere.
-  with_gpu = can(regex("^(g|p)[0-9]", local.family))
+  with_gpu = can(regex("^(g|gr|p)[0-9]", local.family))
   image_parameter = (
     local.with_gpu
     ? "/aws/service/deeplearning/ami/${local.architecture}/oss-nvidia-driver-gpu-pytorch-${var.settings.ami_line}/latest/ami-id"
@@ -45,20 +48,25 @@ resource "aws_cloudwatch_log_group" "this" {
   tags = var.tags
 }
 
+# In the default VPC; in another one it is a member like the rest.
 resource "aws_security_group" "this" {
+  count = var.vpc == null ? 1 : 0
+
   description = "Calls AWS and package indexes by TLS; lets nobody in"
   name        = "${var.name}-training"
-  vpc_id      = var.vpc == null ? data.aws_vpc.default[0].id : var.vpc.id
+  vpc_id      = data.aws_vpc.default[0].id
 
   tags = merge(var.tags, { Name = "${var.name}-training" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "tls" {
+  count = var.vpc == null ? 1 : 0
+
   cidr_ipv4         = "0.0.0.0/0"
   description       = "TLS to AWS and package indexes; DNS goes to the VPC's resolver, which needs no rule"
   from_port         = 443
   ip_protocol       = "tcp"
-  security_group_id = aws_security_group.this.id
+  security_group_id = aws_security_group.this[0].id
   to_port           = 443
 
   tags = var.tags
@@ -77,7 +85,7 @@ resource "aws_launch_template" "this" {
   name                                 = "${var.name}-training"
   update_default_version               = true
   user_data                            = base64encode(local.user_data)
-  vpc_security_group_ids               = var.vpc == null ? [aws_security_group.this.id] : null
+  vpc_security_group_ids               = var.vpc == null ? aws_security_group.this[*].id : null
 
   block_device_mappings {
     device_name = data.aws_ami.this.root_device_name
@@ -114,13 +122,13 @@ resource "aws_launch_template" "this" {
   }
 
   dynamic "network_interfaces" {
-    for_each = var.vpc == null ? [] : [var.vpc.subnet_ids[0]]
+    for_each = var.vpc == null ? [] : [var.vpc]
 
     content {
       associate_public_ip_address = false
       delete_on_termination       = true
-      security_groups             = [aws_security_group.this.id]
-      subnet_id                   = network_interfaces.value
+      security_groups             = network_interfaces.value.security_group_ids
+      subnet_id                   = network_interfaces.value.subnet_ids[0]
     }
   }
 

@@ -86,8 +86,8 @@ variable "tags" {
 variable "vpc" {
   description = "The output vpc of modules/network; null is the account's default VPC."
   type = object({
-    id         = string
-    subnet_ids = list(string)
+    security_group_ids = list(string)
+    subnet_ids         = list(string)
   })
   default = null
 }

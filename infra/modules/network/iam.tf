@@ -46,3 +46,44 @@ data "aws_iam_policy_document" "interfaces" {
     resources = ["*"]
   }
 }
+
+# Through the door to S3 the members of an own VPC reach this account's buckets and nobody else's:
+# nothing is carried out to a bucket of a stranger, whatever keys are used inside.
+data "aws_iam_policy_document" "s3" {
+  count = local.own
+
+  statement {
+    sid = "OwnBucketsOnly"
+    actions = [
+      "s3:AbortMultipartUpload",
+      "s3:GetBucketLocation",
+      "s3:GetObject",
+      "s3:ListBucket",
+      "s3:PutObject",
+    ]
+    resources = ["arn:${data.aws_partition.this.partition}:s3:::*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceAccount"
+      values   = [data.aws_caller_identity.this.account_id]
+    }
+  }
+
+  # Amazon Linux fetches its packages from a bucket of AWS, unsigned.
+  statement {
+    sid       = "PackagesOfAmazonLinux"
+    actions   = ["s3:GetObject"]
+    resources = ["arn:${data.aws_partition.this.partition}:s3:::al2023-repos-${data.aws_region.this.name}-de612dc2/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+  }
+}

@@ -13,17 +13,13 @@ locals {
     b = { cidr_block = cidrsubnet(var.cidr_block, 4, 1), index = 1 }
   }
 
-  # What the members call: SageMaker, logs and metrics, and Systems Manager for the instance.
-  interface_services = toset([
-    "ec2messages",
-    "logs",
-    "monitoring",
-    "sagemaker.api",
-    "sagemaker.runtime",
-    "ssm",
-    "ssmmessages",
-    "sts",
-  ])
+  # In China some services have a name of their own; the rest are called as everywhere.
+  own_name_in_china = ["monitoring", "sagemaker.api", "sagemaker.runtime", "sts"]
+  prefixes = {
+    for service in concat(["s3"], tolist(var.services)) :
+    service => data.aws_partition.this.partition == "aws-cn" && contains(local.own_name_in_china, service) ? "cn.com.amazonaws" : "com.amazonaws"
+  }
+  service_names = { for service, prefix in local.prefixes : service => "${prefix}.${data.aws_region.this.name}.${service}" }
 
   inside     = var.settings.mode == "none" ? 0 : 1
   own        = var.settings.mode == "own" ? 1 : 0
@@ -78,8 +74,9 @@ resource "aws_route_table_association" "private" {
 resource "aws_vpc_endpoint" "s3" {
   count = local.own
 
+  policy            = data.aws_iam_policy_document.s3[0].json
   route_table_ids   = [aws_route_table.private[0].id]
-  service_name      = "com.amazonaws.${data.aws_region.this.name}.s3"
+  service_name      = local.service_names["s3"]
   vpc_endpoint_type = "Gateway"
   vpc_id            = aws_vpc.this[0].id
 
@@ -87,11 +84,11 @@ resource "aws_vpc_endpoint" "s3" {
 }
 
 resource "aws_vpc_endpoint" "interface" {
-  for_each = local.own == 1 ? local.interface_services : toset([])
+  for_each = local.own == 1 ? var.services : toset([])
 
   private_dns_enabled = true
   security_group_ids  = [aws_security_group.endpoints[0].id]
-  service_name        = "com.amazonaws.${data.aws_region.this.name}.${each.key}"
+  service_name        = local.service_names[each.key]
   subnet_ids          = local.subnet_ids
   vpc_endpoint_type   = "Interface"
   vpc_id              = aws_vpc.this[0].id

@@ -1,7 +1,6 @@
 output "vpc" {
   description = "Where the others live and what their roles need for it; null is AWS's default network."
   value = var.settings.mode == "none" ? null : {
-    id                 = local.vpc_id
     policy_json        = one(data.aws_iam_policy_document.interfaces[*].json)
     security_group_ids = aws_security_group.members[*].id
     subnet_ids         = local.subnet_ids

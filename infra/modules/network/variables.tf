@@ -16,6 +16,13 @@ variable "name" {
   nullable    = false
 }
 
+variable "services" {
+  description = "AWS services that the members of an own VPC call. Each is a door, paid by the hour in each of two zones."
+  type        = set(string)
+  default     = ["logs", "sagemaker.api", "sagemaker.runtime", "ssm", "ssmmessages", "sts"]
+  nullable    = false
+}
+
 variable "settings" {
   description = "none: AWS's default; existing: vpc_id and subnet_ids; own: a new private VPC."
   type = object({

@@ -85,6 +85,7 @@ module "role" {
   permissions_boundary_arn = var.permissions_boundary_arn
   policies = merge(
     { notebook = data.aws_iam_policy_document.this.json },
+    var.bucket.policy_json == null ? {} : { bucket_key = var.bucket.policy_json },
     var.vpc == null ? {} : { network = var.vpc.policy_json },
   )
   service     = "sagemaker.amazonaws.com"

@@ -2,7 +2,7 @@ output "bucket" {
   description = "The bucket's name, known only once it refuses clear-text and public access and keeps versions, and what a role needs for its key; null without one."
   value = {
     name        = aws_s3_bucket.this.bucket
-    policy_json = null
+    policy_json = one(data.aws_iam_policy_document.key[*].json)
   }
 
   depends_on = [

@@ -77,7 +77,7 @@ module "role" {
   permissions_boundary_arn = var.permissions_boundary_arn
   policies = merge(
     { training = data.aws_iam_policy_document.this.json },
-    var.vpc == null ? {} : { network = var.vpc.policy_json },
+    var.bucket.policy_json == null ? {} : { bucket_key = var.bucket.policy_json },
   )
   service     = "sagemaker.amazonaws.com"
   source_arns = ["${local.arn}:sagemaker:${local.account}:*"]

@@ -25,11 +25,3 @@ variable "tags" {
   default     = {}
   nullable    = false
 }
-
-variable "vpc" {
-  description = "The output vpc of modules/network; null is AWS's default network."
-  type = object({
-    policy_json = string
-  })
-  default = null
-}

@@ -16,8 +16,9 @@ _HOUR = 3600
 class IdentityGap:
     """Answers GetCallerIdentity and AssumeRole; learns the keys of users."""
 
-    def __init__(self, identities: Identities, iam: IamRecords) -> None:
+    def __init__(self, identities: Identities, iam: IamRecords, region: str) -> None:
         self._identities = identities
+        self._region = region
         self._iam = iam
         self.handlers: Mapping[Operation, Handler] = {
             ("sts", "AssumeRole"): self._assume_role,
@@ -36,6 +37,9 @@ class IdentityGap:
             _, name, session = arn.split("/", 2)
             role = self._iam.role(name)
             user_id = f"{role.id if role else 'AROALOCALAWS'}:{session}"
+        # By this Terraform tells in which partition it is. All else here is in `aws`: in a region
+        # of another partition things can be planned, not made.
+        arn = arn.replace("arn:aws:", f"arn:{partition_of(self._region)}:", 1)
         members = {"UserId": user_id, "Account": ACCOUNT_ID, "Arn": arn}
         return wire.result(call, members)
 
@@ -84,3 +88,9 @@ class IdentityGap:
         active = call.params.get("Status") == "Active"
         self._identities.enable(call.params["AccessKeyId"], enabled=active)
         return reply
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region: regions of GovCloud and China have their own."""
+    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+    return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")

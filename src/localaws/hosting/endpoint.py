@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from localaws.core import LocalAws
 from localaws.hosting.fleet import Fleet
 from localaws.hosting.records import Record, invalid
+from localaws.hosting.rollout import Rollout, read_plan
 
 BUSY_SECONDS = 20.0
 """How long an update waits for a running change; AWS refuses at once."""
+CHANGING = ("Creating", "Updating")
 MakeFleet = Callable[[str, Mapping[str, Any]], Fleet]
 
 
@@ -18,6 +21,7 @@ class Endpoint:
 
     def __init__(
         self,
+        aws: LocalAws,
         name: str,
         arn: str,
         config: Mapping[str, Any],
@@ -26,34 +30,51 @@ class Endpoint:
     ) -> None:
         self.name = name
         self.arn = arn
+        self._aws = aws
         self.status = "Creating"
         self.failure: str | None = None
         self.created = time.time()
         self.modified = self.created
         self.gone = threading.Event()
-        self._deployment = deployment
+        self.deployment = deployment
         self._make_fleet = make_fleet
         self._config = config
         self._state = threading.Condition()
         self.fleet = make_fleet(name, config)
-        self._next: Fleet | None = None
+        self._rollout: Rollout | None = None
+        try:
+            read_plan(aws, deployment, self.fleet)
+        except Exception:
+            self.fleet.stop()
+            raise
         self._in_background(self._create)
+
+    def route(self) -> Fleet:
+        """Who gets the next request."""
+        with self._state:
+            return self._rollout.route() if self._rollout else self.fleet
+
+    def fleets(self) -> list[Fleet]:
+        """The one that serves, and the one that takes over."""
+        rollout = self._rollout
+        return [self.fleet, rollout.new] if rollout else [self.fleet]
 
     def describe(self) -> Record:
         """The members of DescribeEndpoint."""
-        fleet = self.fleet
+        fleet, rollout = self.fleet, self._rollout
         record: Record = {
             "EndpointName": self.name,
             "EndpointArn": self.arn,
             "EndpointConfigName": fleet.config_name,
-            "ProductionVariants": [_summary(fleet, variant) for variant in fleet.variants],
+            "ProductionVariants": fleet.describe(),
             "EndpointStatus": self.status,
             "CreationTime": self.created,
             "LastModifiedTime": self.modified,
         }
         optional = {
             "FailureReason": self.failure,
-            "LastDeploymentConfig": self._deployment,
+            "LastDeploymentConfig": self.deployment,
+            "PendingDeploymentSummary": rollout.describe() if rollout else None,
             "DataCaptureConfig": _capture(self._config.get("DataCaptureConfig")),
             "AsyncInferenceConfig": self._config.get("AsyncInferenceConfig"),
         }
@@ -65,26 +86,36 @@ class Endpoint:
         retained: Mapping[str, int],
         deployment: Mapping[str, Any] | None,
     ) -> None:
-        """Start a second fleet, and let it take over when all of it is healthy.
+        """Start a second fleet, and let it take over as the deployment configuration says.
 
         Args:
             config: of the new fleet.
             retained: instance counts by variant that replace the configuration's.
-            deployment: remembered and echoed; the switch is always all at once.
+            deployment: how; without one, all at once.
 
         Raises:
-            AwsError: another change is still going on.
+            AwsError: another change is still going on, or AWS does not do this.
         """
         self._begin()
-        self._deployment = deployment or self._deployment
+        fleet = None
         try:
             fleet = self._make_fleet(self.name, config)
+            if fleet.serverless and not self.fleet.serverless:
+                raise invalid(
+                    f'Cannot update endpoint "{self.arn}" to a serverless one: its instances '
+                    "cannot be converted."
+                )
+            plan = read_plan(self._aws, deployment, fleet)
         except Exception:
+            if fleet:
+                fleet.stop()
             self._become("InService")
             raise
+        self.deployment = deployment
         known = {name: count for name, count in retained.items() if name in fleet.desired}
-        self._next = fleet
-        self._in_background(lambda: self._switch(fleet, config, known))
+        rollout = Rollout(self._aws, self.fleet, fleet, plan, lambda: self.status == "Deleting")
+        self._rollout = rollout
+        self._in_background(lambda: self._switch(rollout, config, known))
 
     def scale(self, desired: Mapping[str, int], weights: Mapping[str, float]) -> None:
         """Change how many instances serve; those that leave finish their requests first.
@@ -103,9 +134,8 @@ class Endpoint:
     def stop(self) -> None:
         """End every process, now."""
         self.status = "Deleting"
-        for fleet in (self._next, self.fleet):
-            if fleet:
-                fleet.stop()
+        for fleet in self.fleets():
+            fleet.stop()
 
     def _create(self) -> None:
         self.fleet.scale({})
@@ -116,22 +146,26 @@ class Endpoint:
         else:
             self._become("InService")
 
-    def _switch(self, fleet: Fleet, config: Mapping[str, Any], desired: Mapping[str, int]) -> None:
-        fleet.scale(desired)
-        problem = fleet.settle()
-        self._next = None
+    def _switch(
+        self, rollout: Rollout, config: Mapping[str, Any], desired: Mapping[str, int]
+    ) -> None:
+        new = rollout.new
+        problem = rollout.run(desired)
         if self.status == "Deleting":
-            fleet.stop()
+            new.stop()
         elif problem:
-            fleet.stop()
+            with self._state:
+                self._rollout = None
+            new.drain()
             self._become(
                 "InService",
                 f"UpdateRollbackComplete: the update to endpoint configuration "
-                f"{fleet.config_name} failed and was rolled back to {self.fleet.config_name}. "
+                f"{new.config_name} failed and was rolled back to {self.fleet.config_name}. "
                 f"{problem}",
             )
         else:
-            old, self.fleet, self._config = self.fleet, fleet, config
+            with self._state:
+                old, self.fleet, self._config, self._rollout = self.fleet, new, config, None
             old.drain()
             self._become("InService")
 
@@ -144,20 +178,17 @@ class Endpoint:
         self._become("InService", problem)
 
     def _delete(self) -> None:
-        if self._next:
-            self._next.stop()
-        self.fleet.stop()
+        for fleet in self.fleets():
+            fleet.stop()
         self.gone.set()
 
     def _begin(self) -> None:
         with self._state:
-            self._state.wait_for(
-                lambda: self.status not in ("Updating", "Creating"), timeout=BUSY_SECONDS
-            )
+            self._state.wait_for(lambda: self.status not in CHANGING, timeout=BUSY_SECONDS)
             if self.status != "InService":
                 raise invalid(
                     f'Cannot update in-progress endpoint "{self.arn}".'
-                    if self.status in ("Updating", "Creating", "Deleting")
+                    if self.status in (*CHANGING, "Deleting")
                     else f'Cannot update endpoint "{self.arn}" in status {self.status}.'
                 )
             self.status, self.failure, self.modified = "Updating", None, time.time()
@@ -171,18 +202,6 @@ class Endpoint:
 
     def _in_background(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name=f"endpoint-{self.name}", daemon=True).start()
-
-
-def _summary(fleet: Fleet, variant: Mapping[str, Any]) -> Record:
-    name = variant["VariantName"]
-    weight = fleet.weights[name]
-    return {
-        "VariantName": name,
-        "CurrentWeight": weight,
-        "DesiredWeight": weight,
-        "CurrentInstanceCount": sum(i.healthy for i in fleet.instances(name)),
-        "DesiredInstanceCount": fleet.desired[name],
-    }
 
 
 def _capture(config: Mapping[str, Any] | None) -> Record | None:

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from localaws.core import LocalAws
+from localaws.hosting.capture import Capture
 from localaws.hosting.instance import Instance
+from localaws.hosting.records import Record
 
 DRAIN_SECONDS = 60.0
 
@@ -18,6 +20,10 @@ Models = Callable[[str], Mapping[str, Any]]
 
 class Fleet:
     """All variants of one endpoint configuration."""
+
+    serverless = False
+    patience_seconds = 10.0
+    """How long a request waits for a healthy instance."""
 
     def __init__(
         self,
@@ -39,7 +45,20 @@ class Fleet:
         self._endpoint = endpoint
         # Kept by value: a fleet serves on when its model's record is deleted.
         self._models = {v["VariantName"]: find_model(v["ModelName"]) for v in self.variants}
+        self.role_arn: str = self._models[self.variants[0]["VariantName"]]["ExecutionRoleArn"]
         self._on_line = on_line
+        capture = config.get("DataCaptureConfig") or {}
+        self.capture = (
+            Capture(
+                aws,
+                endpoint,
+                capture,
+                self.role_arn,
+                lambda problem: on_line("data-capture", problem, self.role_arn),
+            )
+            if capture.get("EnableCapture")
+            else None
+        )
         self._changed = threading.Condition()
         self._instances: list[Instance] = []
 
@@ -48,6 +67,27 @@ class Fleet:
         with self._changed:
             return [i for i in self._instances if variant in (None, i.variant)]
 
+    def describe(self) -> list[Record]:
+        """Every variant as DescribeEndpoint has it."""
+        return [
+            {
+                "VariantName": name,
+                "CurrentWeight": self.weights[name],
+                "DesiredWeight": self.weights[name],
+                **self.size(variant),
+            }
+            for variant in self.variants
+            for name in [variant["VariantName"]]
+        ]
+
+    def size(self, variant: Mapping[str, Any]) -> Record:
+        """How large a variant is, as DescribeEndpoint has it."""
+        name = variant["VariantName"]
+        return {
+            "CurrentInstanceCount": sum(i.healthy for i in self.instances(name)),
+            "DesiredInstanceCount": self.desired[name],
+        }
+
     def scale(self, desired: Mapping[str, int], weights: Mapping[str, float] | None = None) -> None:
         """Start what is missing; `settle` waits for it and ends what is too many."""
         self.desired.update(desired)
@@ -55,16 +95,7 @@ class Fleet:
         for variant in self.variants:
             name = variant["VariantName"]
             for _ in range(self.desired[name] - len(self.instances(name))):
-                instance = Instance(
-                    self._aws,
-                    endpoint=self._endpoint,
-                    variant=variant,
-                    model=self._models[name],
-                    on_line=self._on_line,
-                    changed=self._wake,
-                )
-                with self._changed:
-                    self._instances.append(instance)
+                self._start(variant)
 
     def settle(self) -> str | None:
         """Wait until every instance is healthy; why one will never be, or None."""
@@ -105,22 +136,46 @@ class Fleet:
                 self._changed.wait(left)
             instance = min(others, key=lambda i: i.in_flight) if others else None
             if instance:
-                instance.in_flight += 1
+                instance.count(1)
         try:
             yield instance
         finally:
             if instance:
                 with self._changed:
-                    instance.in_flight -= 1
+                    instance.count(-1)
                     self._changed.notify_all()
+
+    def mean_requests(self) -> list[tuple[str, float]]:
+        """Of every healthy instance its variant, and its mean requests at once since last asked."""
+        with self._changed:
+            return [(i.variant, i.mean_requests()) for i in self._instances if i.healthy]
+
+    def tend(self) -> None:
+        """Look after the fleet; called every few seconds."""
 
     def drain(self) -> None:
         """Let requests in flight finish, then end everything."""
         self._end(self.instances())
+        if self.capture:
+            self.capture.close()
 
     def stop(self) -> None:
         """End everything at once."""
         self._end(self.instances(), drain_seconds=0, grace_seconds=1)
+        if self.capture:
+            self.capture.close()
+
+    def _start(self, variant: Mapping[str, Any]) -> None:
+        instance = Instance(
+            self._aws,
+            endpoint=self._endpoint,
+            variant=variant,
+            model=self._models[variant["VariantName"]],
+            on_line=self._on_line,
+            changed=self._wake,
+        )
+        with self._changed:
+            self._instances.append(instance)
 
     def _end(
         self,

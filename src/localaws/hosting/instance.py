@@ -47,6 +47,10 @@ class Instance:
         self.failure: str | None = None
         self.in_flight = 0
         """Counted by the fleet, under its lock."""
+        self.used = time.monotonic()
+        """When a request last began or ended."""
+        self._busy_seconds = 0.0
+        self._told = (self.used, 0.0)
         self.pid: int | None = None
         self.last_lines: deque[str] = deque(maxlen=20)
         self._aws = aws
@@ -62,6 +66,21 @@ class Instance:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"serve-{self.id}", daemon=True)
         self._thread.start()
+
+    def count(self, change: int) -> None:
+        """A request begins (1) or ends (-1); called under the fleet's lock."""
+        now = time.monotonic()
+        self._busy_seconds += self.in_flight * (now - self.used)
+        self.used = now
+        self.in_flight += change
+
+    def mean_requests(self) -> float:
+        """Mean number of requests at once since last asked; called under the fleet's lock."""
+        now = time.monotonic()
+        busy_seconds = self._busy_seconds + self.in_flight * (now - self.used)
+        since, before = self._told
+        self._told = (now, busy_seconds)
+        return (busy_seconds - before) / max(1e-6, now - since)
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """End the process for good."""

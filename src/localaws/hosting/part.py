@@ -1,11 +1,15 @@
 """SageMaker hosting: endpoints whose instances are real processes of the model's own archive.
 
 Differences from AWS: an instance is a process on this machine, whatever its type; a container
-image is recorded, not run: `python code/serve.py` of the archive is the container; all traffic
-switches at once (no canary); inference pipelines, multi-model, asynchronous and serverless
-endpoints, inference components, data capture and shadow variants are recorded, not imitated.
+image is recorded, not run: `python code/serve.py` of the archive is the container. A canary or a
+linear step is a share of the requests, whatever the number of instances. A copy of a serverless
+endpoint may use more memory than it says; it ends after LOCALAWS_SERVERLESS_IDLE_SECONDS (300)
+without a request. Captured data is written within seconds. Inference pipelines, multi-model and
+asynchronous endpoints, inference components and shadow variants are recorded, not imitated.
 """
 
+import logging
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +19,12 @@ from localaws.hosting.endpoint import Endpoint
 from localaws.hosting.fleet import Fleet
 from localaws.hosting.invoke import invoke
 from localaws.hosting.records import HostingRecords, Record, invalid, listed
+from localaws.hosting.serverless import ServerlessFleet
 from localaws.recorder import Recorder
+
+log = logging.getLogger(__name__)
+TELLING_SECONDS = 60.0
+"""How long a variant without requests goes on saying so."""
 
 
 class Hosting:
@@ -27,6 +36,11 @@ class Hosting:
         self._records = HostingRecords(aws)
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}
+        self._interval_seconds = float(os.environ.get("LOCALAWS_SCALING_INTERVAL_SECONDS", "5"))
+        self._telling: dict[tuple[str, str], int] = {}
+        self._closed = threading.Event()
+        self._tending = threading.Thread(target=self._tend, name="hosting", daemon=True)
+        self._tending.start()
         self.observers: Mapping[Operation, Observer] = {}
         self.handlers: Mapping[Operation, Handler] = {
             **self._records.handlers,
@@ -41,6 +55,8 @@ class Hosting:
 
     def close(self) -> None:
         """End every instance."""
+        self._closed.set()
+        self._tending.join(10)
         for endpoint in list(self._endpoints.values()):
             endpoint.stop()
         self._recorder.close()
@@ -55,7 +71,7 @@ class Hosting:
                 raise invalid(f'Cannot create already existing endpoint "{arn}".')
             self._records.remember_tags(arn, call.params.get("Tags"))
             deployment = call.params.get("DeploymentConfig")
-            self._endpoints[name] = Endpoint(name, arn, config, self._fleet, deployment)
+            self._endpoints[name] = Endpoint(self._aws, name, arn, config, self._fleet, deployment)
         return json_reply({"EndpointArn": arn})
 
     def _update(self, call: Call) -> Reply:
@@ -68,7 +84,10 @@ class Hosting:
         }
         if call.params.get("RetainAllVariantProperties") and "DesiredInstanceCount" not in excluded:
             retained = dict(endpoint.fleet.desired)
-        endpoint.update(config, retained, call.params.get("DeploymentConfig"))
+        deployment = call.params.get("DeploymentConfig")
+        if call.params.get("RetainDeploymentConfig"):
+            deployment = endpoint.deployment
+        endpoint.update(config, retained, deployment)
         return json_reply({"EndpointArn": endpoint.arn})
 
     def _scale(self, call: Call) -> Reply:
@@ -131,4 +150,35 @@ class Hosting:
         def on_line(stream: str, line: str, role_arn: str) -> None:
             self._recorder.line(group, stream, line, role_arn)
 
-        return Fleet(self._aws, name, config, self._records.find_model, on_line)
+        serverless = any(v.get("ServerlessConfig") for v in config["ProductionVariants"])
+        kind = ServerlessFleet if serverless else Fleet
+        return kind(self._aws, name, config, self._records.find_model, on_line)
+
+    def _tend(self) -> None:
+        while not self._closed.wait(self._interval_seconds):
+            for endpoint in list(self._endpoints.values()):
+                try:
+                    for fleet in endpoint.fleets():
+                        fleet.tend()
+                    self._tell_requests(endpoint)
+                except Exception:
+                    log.exception("Endpoint %s could not be looked after", endpoint.name)
+
+    def _tell_requests(self, endpoint: Endpoint) -> None:
+        """Publish how many requests every instance answers at once, while there are any."""
+        means = [mean for fleet in endpoint.fleets() for mean in fleet.mean_requests()]
+        for variant in {name for name, _ in means}:
+            key = (endpoint.name, variant)
+            if any(mean for name, mean in means if name == variant):
+                self._telling[key] = round(TELLING_SECONDS / self._interval_seconds)
+            if self._telling.get(key, 0) > 0:
+                self._telling[key] -= 1
+                for name, mean in means:
+                    if name == variant:
+                        self._recorder.metric(
+                            "AWS/SageMaker",
+                            "ConcurrentRequestsPerModel",
+                            mean,
+                            "None",
+                            {"EndpointName": endpoint.name, "VariantName": variant},
+                        )

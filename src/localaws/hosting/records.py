@@ -88,8 +88,10 @@ class HostingRecords:
     def _create_config(self, call: Call) -> Reply:
         name = call.params["EndpointConfigName"]
         for variant in call.params["ProductionVariants"]:
-            self.find_model(variant.get("ModelName", ""))
+            model = self.find_model(variant.get("ModelName", ""))
             variant.setdefault("InitialVariantWeight", 1.0)
+            if variant.get("ServerlessConfig"):
+                _check_serverless(variant, model, call.params)
         record = {
             "EnableNetworkIsolation": False,
             **_asked(call.params),
@@ -185,6 +187,26 @@ class HostingRecords:
             raise AwsError(problem["Code"], problem["Message"]) from None
         answer.pop("ResponseMetadata", None)
         return json_reply(answer)
+
+
+def _check_serverless(
+    variant: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]
+) -> None:
+    """What AWS does not do for serverless endpoints."""
+    excluded = {
+        "several production variants": len(config["ProductionVariants"]) > 1,
+        "data capture": (config.get("DataCaptureConfig") or {}).get("EnableCapture"),
+        "network isolation": model.get("EnableNetworkIsolation"),
+        "a VPC": model.get("VpcConfig"),
+        "InstanceType": variant.get("InstanceType"),
+        "InitialInstanceCount": variant.get("InitialInstanceCount"),
+    }
+    for what, found in excluded.items():
+        if found:
+            raise invalid(f"Serverless endpoints do not support {what}.")
+    serverless = variant["ServerlessConfig"]
+    if serverless.get("ProvisionedConcurrency", 0) > serverless["MaxConcurrency"]:
+        raise invalid("ProvisionedConcurrency must not exceed MaxConcurrency.")
 
 
 def listed(

@@ -1,1 +1,1 @@
-"""Target tracking on real request counts."""
+"""Target tracking on real requests, and scheduled limits."""

@@ -25,7 +25,7 @@ class History:
 def decide(
     *,
     current: int,
-    per_minute: float,
+    load: float,
     target: Mapping[str, Any],
     settings: Mapping[str, Any],
     history: History,
@@ -36,7 +36,7 @@ def decide(
 
     Args:
         current: instances now.
-        per_minute: invocations of all of them.
+        load: on all of them together: invocations in a minute, or requests at once.
         target: the scalable target, for its bounds and what is suspended.
         settings: of the policy.
         history: of the target.
@@ -44,9 +44,9 @@ def decide(
         now: on the history's clock.
     """
     goal = float(settings["TargetValue"])
-    needed = math.ceil(per_minute / goal)
+    needed = math.ceil(load / goal)
     suspended = target.get("SuspendedState", {})
-    if per_minute / current >= SCALE_IN_SHARE * goal:
+    if load / current >= SCALE_IN_SHARE * goal:
         history.below_since = None
     elif history.below_since is None:
         history.below_since = now

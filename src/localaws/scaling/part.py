@@ -8,12 +8,13 @@ laptop sees it work:
   minute late; here the last minute is looked at every five seconds, and one look is enough.
 - AWS removes instances after fifteen datapoints below 90 % of the target; here after a whole
   minute of looks below it, one instance at a time.
-- Both cooldowns are honoured as they are set.
+- Requests at once are looked at for half a minute; AWS needs about as long.
+- Both cooldowns are honoured as they are set. Scheduled actions happen at their minute.
 
 LOCALAWS_SCALING_INTERVAL_SECONDS and LOCALAWS_SCALING_WINDOW_SECONDS change the five seconds and
-the minute; counts are always converted to a minute's. Evaluated is the predefined metric
-SageMakerVariantInvocationsPerInstance; policies of other metrics, step policies and scheduled
-actions are recorded, not executed. The alarms that AWS makes for a policy do not exist here.
+the minute; counts are always converted to a minute's. Evaluated are the predefined metrics of
+invocations and of requests at once; policies of other metrics and step policies are recorded, not
+executed. The alarms that AWS makes for a policy do not exist here.
 """
 
 import logging
@@ -26,10 +27,12 @@ from typing import Any
 
 from localaws.core import Handler, LocalAws, Observer, Operation
 from localaws.scaling.decision import History, decide
-from localaws.scaling.records import Key, Record, ScalingRecords, parse_variant
+from localaws.scaling.keys import Key, Record
+from localaws.scaling.records import ScalingRecords, parse_variant
 
 log = logging.getLogger(__name__)
-METRIC = "SageMakerVariantInvocationsPerInstance"
+INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
+AT_ONCE = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
 
@@ -42,6 +45,7 @@ class Scaling:
         self._interval_seconds = float(os.environ.get("LOCALAWS_SCALING_INTERVAL_SECONDS", "5"))
         self._window_seconds = float(os.environ.get("LOCALAWS_SCALING_WINDOW_SECONDS", "60"))
         self._histories: dict[Key, History] = {}
+        self._looked = datetime.now(UTC)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scaling", daemon=True)
         self._thread.start()
@@ -56,14 +60,31 @@ class Scaling:
     def _run(self) -> None:
         while not self._closed.wait(self._interval_seconds):
             with self._records.lock:
-                targets = dict(self._records.targets)
-            for key, target in targets.items():
+                targets = list(self._records.targets)
+            since, self._looked = self._looked, datetime.now(UTC)
+            for key in targets:
                 try:
+                    self._keep_schedule(key, since)
                     if key[2] == DIMENSION:
-                        self._look(key, target)
+                        self._look(key, self._records.targets[key])
                 except Exception as error:
                     # The endpoint may be gone or busy; the next look sees.
                     log.info("%s was not scaled: %s", key[1], error)
+
+    def _keep_schedule(self, key: Key, since: datetime) -> None:
+        """Set the limits of scheduled actions whose time has come."""
+        for action in self._records.schedules.due(key, since, self._looked):
+            limits = action["ScalableTargetAction"]
+            self._records.change_limits(key, limits)
+            shown = " and ".join(
+                f"{word} capacity to {limits[name]}"
+                for name, word in (("MinCapacity", "min"), ("MaxCapacity", "max"))
+                if name in limits
+            )
+            cause = f"scheduled action name {action['ScheduledActionName']} was triggered"
+            activity = self._records.add_activity(key, f"Setting {shown}", cause)
+            activity.update(StatusCode="Successful", EndTime=time.time())
+            log.info("%s: %s: %s", key[1], cause, shown)
 
     def _look(self, key: Key, target: Record) -> None:
         endpoint, variant = parse_variant(key[1])
@@ -92,16 +113,22 @@ class Scaling:
                 for (target, _), policy in self._records.policies.items()
                 if target == key
                 and policy["PolicyType"] == "TargetTrackingScaling"
-                and _metric_of(policy) == METRIC
+                and _metric_of(policy) in (INVOCATIONS, AT_ONCE)
             ]
 
     def _follow(self, key: Key, target: Record, policy: Record, current: int) -> bool:
         """Compare the last minute with the policy's target; whether capacity was changed."""
         settings = policy["TargetTrackingScalingPolicyConfiguration"]
-        per_minute = self._invocations_per_minute(*parse_variant(key[1]))
+        at_once = _metric_of(policy) == AT_ONCE
+        where = parse_variant(key[1])
+        load = (
+            current * self._requests_at_once(*where)
+            if at_once
+            else self._invocations_per_minute(*where)
+        )
         wanted = decide(
             current=current,
-            per_minute=per_minute,
+            load=load,
             target=target,
             settings=settings,
             history=self._histories.setdefault(key, History()),
@@ -113,27 +140,40 @@ class Scaling:
         self._set(
             key,
             wanted,
-            f"{per_minute:g} invocations a minute on {current} instance(s), with a target of "
-            f"{settings['TargetValue']:g} each, triggered policy {policy['PolicyName']}",
+            f"{load:g} {'requests at once' if at_once else 'invocations a minute'} on {current} "
+            f"instance(s), with a target of {settings['TargetValue']:g} each, triggered policy "
+            f"{policy['PolicyName']}",
         )
         return True
 
     def _invocations_per_minute(self, endpoint: str, variant: str) -> float:
+        points = self._statistics(endpoint, variant, "Invocations", "Sum", self._window_seconds)
+        return sum(points) * 60 / self._window_seconds
+
+    def _requests_at_once(self, endpoint: str, variant: str) -> float:
+        """Of one instance, on average; instances say nothing when there is nothing."""
+        points = self._statistics(
+            endpoint, variant, "ConcurrentRequestsPerModel", "Average", self._window_seconds / 2
+        )
+        return sum(points) / max(1, len(points))
+
+    def _statistics(
+        self, endpoint: str, variant: str, metric: str, statistic: str, seconds: float
+    ) -> list[float]:
         now = datetime.now(UTC)
         points = self._aws.client("cloudwatch").get_metric_statistics(
             Namespace="AWS/SageMaker",
-            MetricName="Invocations",
+            MetricName=metric,
             Dimensions=[
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": variant},
             ],
-            StartTime=now - timedelta(seconds=self._window_seconds),
+            StartTime=now - timedelta(seconds=seconds),
             EndTime=now + timedelta(seconds=1),
             Period=60,
-            Statistics=["Sum"],
+            Statistics=[statistic],
         )["Datapoints"]
-        total: float = sum(point["Sum"] for point in points)
-        return total * 60 / self._window_seconds
+        return [point[statistic] for point in points]
 
     def _set(self, key: Key, wanted: int, cause: str) -> None:
         endpoint, variant = parse_variant(key[1])

@@ -1,4 +1,4 @@
-"""What Application Auto Scaling remembers: targets, policies, activities and tags."""
+"""What Application Auto Scaling remembers: targets, policies, schedules, activities and tags."""
 
 import threading
 import time
@@ -7,15 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from localaws.core import AwsError, Call, Handler, LocalAws, Operation, Reply, json_reply
-
-Record = dict[str, Any]
-Key = tuple[str, str, str]
-"""Service namespace, resource ID, scalable dimension."""
-
-
-def key_of(params: Mapping[str, Any]) -> Key:
-    """Which target a call is about."""
-    return params["ServiceNamespace"], params["ResourceId"], params["ScalableDimension"]
+from localaws.scaling.keys import Key, Record, invalid, key_of, matching, missing
+from localaws.scaling.schedules import Schedules
 
 
 class ScalingRecords:
@@ -30,7 +23,9 @@ class ScalingRecords:
         """Newest last."""
         self._tags: dict[str, dict[str, str]] = {}
         service = "application-autoscaling"
+        self.schedules = Schedules(aws, self.target)
         self.handlers: Mapping[Operation, Handler] = {
+            **self.schedules.handlers,
             (service, "DeleteScalingPolicy"): self._delete_policy,
             (service, "DeregisterScalableTarget"): self._deregister,
             (service, "DescribeScalableTargets"): self._describe_targets,
@@ -67,9 +62,9 @@ class ScalingRecords:
                 if call.params.get(name) is not None:
                     target[name] = call.params[name]
             if "MinCapacity" not in target or "MaxCapacity" not in target:
-                raise _invalid("MinCapacity and MaxCapacity are required for a new target.")
+                raise invalid("MinCapacity and MaxCapacity are required for a new target.")
             if target["MinCapacity"] > target["MaxCapacity"]:
-                raise _invalid("Maximum capacity cannot be less than minimum capacity")
+                raise invalid("Maximum capacity cannot be less than minimum capacity")
             self.targets[key] = target
             tags = self._tags.setdefault(target["ScalableTargetARN"], {})
             tags.update(call.params.get("Tags") or {})
@@ -109,18 +104,19 @@ class ScalingRecords:
             endpoint, variant = parse_variant(key[1])
             found = sagemaker.describe_endpoint(EndpointName=endpoint)
         except (ValueError, sagemaker.exceptions.ClientError):
-            raise _invalid(f"Endpoint of {key[1]} does not exist.") from None
+            raise invalid(f"Endpoint of {key[1]} does not exist.") from None
         names = [item["VariantName"] for item in found["ProductionVariants"]]
         if variant not in names:
-            raise _invalid(f"{key[1]}: the endpoint has the variants {', '.join(names)}.")
+            raise invalid(f"{key[1]}: the endpoint has the variants {', '.join(names)}.")
 
     def _deregister(self, call: Call) -> Reply:
         key = key_of(call.params)
         with self.lock:
-            target = self._target(key)
+            target = self.target(key)
             del self.targets[key]
             self._tags.pop(target["ScalableTargetARN"], None)
             self.policies = {k: p for k, p in self.policies.items() if k[0] != key}
+            self.schedules.forget(key)
         return json_reply({})
 
     def _describe_targets(self, call: Call) -> Reply:
@@ -128,7 +124,7 @@ class ScalingRecords:
         with self.lock:
             found = [
                 target
-                for target in self._matching(call, list(self.targets.values()))
+                for target in matching(call, list(self.targets.values()))
                 if not wanted or target["ResourceId"] in wanted
             ]
         return json_reply({"ScalableTargets": found})
@@ -137,7 +133,7 @@ class ScalingRecords:
         key = key_of(call.params)
         name = call.params["PolicyName"]
         with self.lock:
-            self._target(key)
+            self.target(key)
             old = self.policies.get((key, name), {})
             where = f"{self._aws.region}:{self._aws.account_id}"
             policy = {
@@ -157,7 +153,7 @@ class ScalingRecords:
         with self.lock:
             found = [
                 policy
-                for policy in self._matching(call, list(self.policies.values()))
+                for policy in matching(call, list(self.policies.values()))
                 if not names or policy["PolicyName"] in names
             ]
         return json_reply({"ScalingPolicies": found})
@@ -166,13 +162,19 @@ class ScalingRecords:
         with self.lock:
             key = (key_of(call.params), call.params["PolicyName"])
             if key not in self.policies:
-                raise _missing(f"No scaling policy found for {key[0]} named {key[1]}")
+                raise missing(f"No scaling policy found for {key[0]} named {key[1]}")
             del self.policies[key]
         return json_reply({})
 
+    def change_limits(self, key: Key, limits: Mapping[str, Any]) -> None:
+        """Set what a scheduled action says."""
+        with self.lock:
+            target = self.target(key)
+            self.targets[key] = target | {name: int(number) for name, number in limits.items()}
+
     def _describe_activities(self, call: Call) -> Reply:
         with self.lock:
-            found = self._matching(call, self.activities[::-1])
+            found = matching(call, self.activities[::-1])
         return json_reply({"ScalingActivities": found})
 
     def _tag(self, call: Call) -> Reply:
@@ -194,18 +196,18 @@ class ScalingRecords:
             raise AwsError("ResourceNotFoundException", message, 400, {"ResourceName": arn})
         return self._tags[arn]
 
-    def _target(self, key: Key) -> Record:
+    def target(self, key: Key) -> Record:
+        """A scalable target.
+
+        Raises:
+            AwsError: there is none.
+        """
         if key not in self.targets:
-            raise _missing(
+            raise missing(
                 f"No scalable target registered for service namespace: {key[0]}, resource ID: "
                 f"{key[1]}, scalable dimension: {key[2]}"
             )
         return self.targets[key]
-
-    def _matching(self, call: Call, records: list[Record]) -> list[Record]:
-        names = ("ServiceNamespace", "ResourceId", "ScalableDimension")
-        asked = {name: call.params[name] for name in names if call.params.get(name)}
-        return [r for r in records if all(r[name] == value for name, value in asked.items())]
 
 
 def parse_variant(resource_id: str) -> tuple[str, str]:
@@ -218,11 +220,3 @@ def parse_variant(resource_id: str) -> tuple[str, str]:
     if (kind, word) != ("endpoint", "variant"):
         raise ValueError(resource_id)
     return endpoint, variant
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message)
-
-
-def _missing(message: str) -> AwsError:
-    return AwsError("ObjectNotFoundException", message)

@@ -17,10 +17,10 @@ def table(bill: Estimate, prices: Prices, assumed: Assumptions) -> str:
 def summary(bill: Estimate) -> str:
     """One line for `make apply`."""
     least = "" if bill.complete else "at least "
+    each = f", and {_usd(bill.per_thousand, 4)} for 1,000 requests" if bill.per_thousand else ""
     return (
-        f"In an account this costs about {least}{_usd(bill.idle)} a month when idle, "
-        f"{_usd(bill.at_most)} at most, and {_usd(bill.per_thousand, 4)} for 1,000 requests; "
-        "`make cost` shows of what."
+        f"In an account this costs about {least}{_usd(bill.idle)} a month when idle and "
+        f"{_usd(bill.at_most)} at most{each}; `make cost` shows of what."
     )
 
 

@@ -37,7 +37,7 @@ def _doctor(options: argparse.Namespace) -> None:
     failed, warned = signs.count("fail"), signs.count("warn")
     say(f"{len(signs) + 1} looked at: {failed} failed, {warned} to look at.")
     if failed:
-        raise Failed(f"{failed} of these need a remedy before `make apply` is sure to work.")
+        raise Failed(f"{failed} of {len(signs) + 1} failed; each line says what to do.")
 
 
 def findings(place: Place) -> Iterator[Finding]:

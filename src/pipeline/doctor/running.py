@@ -77,9 +77,11 @@ def _instances(account: Account, name: str, prices: Prices) -> Iterator[Finding]
     for instance in found:
         kind, number = instance["InstanceType"], instance["InstanceId"]
         since = f"{instance['LaunchTime']:%Y-%m-%d %H:%M} UTC"
+        spot = instance.get("InstanceLifecycle") == "spot"
+        end = "terminate-instances" if spot else "stop-instances"
         yield warn(
             f"instance {number} runs since {since}{_rate(prices, f'ec2 {kind}')}",
-            f"if no run is under way: aws ec2 stop-instances --instance-ids {number}",
+            f"if no run is under way: aws ec2 {end} --instance-ids {number}",
         )
     if not found:
         yield ok("instances: none runs")

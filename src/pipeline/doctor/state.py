@@ -1,18 +1,14 @@
 """Terraform's state: who holds it, and whether it tells the truth."""
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from contract.release import write_release
 from contract.stack import Stack
 from contract.strict import parse
-from pipeline.aws import Account, bucket_exists, error_code
+from pipeline.aws import Account, Client, bucket_exists
 from pipeline.cli import Place
 from pipeline.deploy import open_terraform
 from pipeline.doctor.findings import Finding, fail, ok, warn
@@ -20,6 +16,7 @@ from pipeline.live import live_instances
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import records
 from pipeline.state import STATE_KEY, state_bucket
+from pipeline.turns import find_lock
 
 OLD = timedelta(hours=2)
 """No apply of this project takes so long."""
@@ -37,20 +34,14 @@ def check_state(account: Account, place: Place) -> Iterator[Finding]:
     yield from _drift(account, place)
 
 
-def _lock(s3: Any, bucket: str) -> Finding:
-    key = f"{STATE_KEY}.tflock"
-    try:
-        found = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    except ClientError as error:
-        if error_code(error) in {"NoSuchKey", "404"}:
-            return ok("state: nobody holds its lock")
-        raise
-    since = str(found["Created"])
-    what = f"state: {found['Who']} holds its lock since {since} ({found['Operation']})"
-    began = datetime.fromisoformat(f"{since[:19]}+00:00")
-    if datetime.now(UTC) - began < OLD:
+def _lock(s3: Client, bucket: str) -> Finding:
+    lock = find_lock(s3, bucket, STATE_KEY)
+    if lock is None:
+        return ok("state: nobody holds its lock")
+    what = f"state: {lock} ({lock.operation})"
+    if datetime.now(UTC) - lock.created < OLD:
         return warn(what, "another command is under way: wait for it")
-    return fail(what, f"if nobody is at work: aws s3 rm s3://{bucket}/{key}")
+    return fail(what, "make unlock, if nobody is at work")
 
 
 def _drift(account: Account, place: Place) -> Iterator[Finding]:

@@ -4,8 +4,6 @@ _REASONS = {
     "a condition names the namespace; AWS knows no resource": "cloudwatch:PutMetricData",
     "a login is for the whole registry": "ecr:GetAuthorizationToken",
     "the message channel belongs to the calling instance": (
-        "ec2messages:AcknowledgeMessage ec2messages:DeleteMessage ec2messages:FailMessage "
-        "ec2messages:GetEndpoint ec2messages:GetMessages ec2messages:SendReply "
         "ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel "
         "ssmmessages:OpenControlChannel ssmmessages:OpenDataChannel"
     ),

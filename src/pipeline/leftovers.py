@@ -86,6 +86,12 @@ def _scaling_targets(account: Account, name: str) -> Iterator[str]:
     yield from (found for found in ids if _bears(found.split("/")[1], name))
 
 
+def _queues(account: Account, name: str) -> Iterator[str]:
+    urls = pages(account.client("sqs"), "list_queues", "QueueUrls", QueueNamePrefix=name)
+    names = (url.rpartition("/")[2] for url in urls)
+    yield from (found for found in names if _bears(found, name))
+
+
 FINDERS: dict[str, Finder] = {
     "bucket": _buckets,
     "role": _listed("iam", "list_roles", "Roles", "RoleName"),
@@ -117,6 +123,8 @@ FINDERS: dict[str, Finder] = {
     "log group": _logs,
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    "HTTP API": _listed("apigatewayv2", "get_apis", "Items", "Name"),
+    "queue": _queues,
     "topic": _listed("sns", "list_topics", "Topics", "TopicArn"),
 }
 """How to find what the modules make, by kind."""

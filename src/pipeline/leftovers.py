@@ -96,6 +96,12 @@ def _budget(account: Account, name: str) -> Iterator[str]:
     yield name
 
 
+def _queues(account: Account, name: str) -> Iterator[str]:
+    urls = pages(account.client("sqs"), "list_queues", "QueueUrls", QueueNamePrefix=name)
+    names = (url.rpartition("/")[2] for url in urls)
+    yield from (found for found in names if _bears(found, name))
+
+
 FINDERS: dict[str, Finder] = {
     "bucket": _buckets,
     "role": _listed("iam", "list_roles", "Roles", "RoleName"),
@@ -128,6 +134,8 @@ FINDERS: dict[str, Finder] = {
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     "budget": _budget,
     "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    "HTTP API": _listed("apigatewayv2", "get_apis", "Items", "Name"),
+    "queue": _queues,
     "topic": _listed("sns", "list_topics", "Topics", "TopicArn"),
 }
 """How to find what the modules make, by kind."""

@@ -30,7 +30,7 @@ def samples(kind: str) -> list[Sample]:
     """All samples whose file is called <kind>-*.json, by name.
 
     Args:
-        kind: `endpoint` or `function`.
+        kind: `endpoint`, `function` or `off`.
     """
     found = []
     for path in sorted(FOLDER.glob(f"{kind}-*.json")):

@@ -116,6 +116,17 @@ def test_each_failure_of_the_endpoint_has_its_status(
     assert len(endpoint.seen) == 1
 
 
+@pytest.mark.parametrize("sample", samples("off"), ids=lambda sample: sample.name)
+def test_without_an_endpoint_callers_are_told_so(sample: Sample, load: Load) -> None:
+    missing = aws_error(400, "ValidationError")
+    with endpoint_server(lambda _: missing) as endpoint:
+        reply = load(endpoint.url).handle(sample.request, Context())
+
+    body = json.loads(reply["body"]) if isinstance(reply["body"], str) else reply["body"]
+    assert reply["statusCode"] == sample.expected["status"]
+    assert body["error"]["code"] == sample.expected["code"]
+
+
 def test_an_endpoint_that_does_not_answer_is_a_timeout(load: Load) -> None:
     release = threading.Event()
 

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.httpsession import URLLib3Session
 from tests.localaws.lambdas import allow, make_function, make_role
+from tests.localaws.signing import keys_in, send
 from tests.localaws.test_functions import until
 
 from localaws.apis.routes import Api
@@ -42,14 +40,15 @@ class Dogs:
         method: str = "POST",
     ) -> Any:
         """Send one request; the administrator signs it unless other keys are given."""
-        request = AWSRequest(
-            method, self.url + path, headers={"Content-Type": kind}, data=body or None
+        keys = keys or keys_in(self.aws.env)
+        return send(
+            method,
+            self.url + path,
+            body,
+            kind=kind,
+            region=self.aws.region,
+            keys=keys if signed else None,
         )
-        env = self.aws.env
-        keys = keys or Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
-        if signed:
-            SigV4Auth(keys, "execute-api", self.aws.region).add_auth(request)
-        return URLLib3Session().send(request.prepare())
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +134,7 @@ def test_the_api_lives_at_the_local_aws(dogs: Dogs) -> None:
 def test_a_signed_request_reaches_the_function_and_its_answer_comes_back(dogs: Dogs) -> None:
     reply = dogs.ask("/?top_k=3", b"\xff\xd8", kind="image/jpeg")
 
-    event = reply.json() if hasattr(reply, "json") else json.loads(reply.content)
+    event = json.loads(reply.content)
     assert (reply.status_code, reply.headers["x-dog"]) == (201, "pug")
     assert event["routeKey"] == "POST /"
     assert event["queryStringParameters"] == {"top_k": "3"}

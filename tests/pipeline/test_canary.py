@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from tests.infra.providing import Providers
 from tests.localaws.lambdas import HANDLER, make_function, make_role, zipped
+from tests.localaws.signing import keys_in, send
 from tests.pipeline.conftest import Stage
 from tests.pipeline.models import write_model
 from tests.pipeline.test_package import REPOSITORY
@@ -51,7 +52,12 @@ def service(
     for module in ("iam", "lambda"):
         shutil.copytree(REPOSITORY / "infra/modules" / module, infra / "modules" / module)
     function = {**json.loads(stage.settings_file.read_text())["function"]}
-    stage.change_settings(function={**function, "canary": {"percent": 50, "seconds": 10}})
+    wished = {
+        "api": {"burst": 5, "requests_per_second": 5},
+        "canary": {"percent": 50, "seconds": 10},
+        "traced": True,
+    }
+    stage.change_settings(function={**function, **wished})
     account.client("s3").create_bucket(Bucket=f"{stage.name}-bucket")
     write_model(stage.build / "model")
     write_cli_config(stage.root / "terraform.rc", find_mirror())
@@ -90,7 +96,7 @@ def alias_of(account: Account, stage: Stage) -> tuple[str, dict[str, float]]:
 
 
 def test_changed_code_reaches_everybody_only_when_it_passes_its_trial(
-    service: Stage, account: Account, capsys: pytest.CaptureFixture[str]
+    service: Stage, account: Account, local_aws: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     release_code(service, "dog", "first")
     assert deploy.main([]) == 0, capsys.readouterr().err
@@ -104,6 +110,9 @@ def test_changed_code_reaches_everybody_only_when_it_passes_its_trial(
     told = capsys.readouterr().out
     after_right = alias_of(account, service)
     again = deploy.main([])
+    api_url = json.loads((service.build / "stack.json").read_text())["function"]["api_url"]
+    keys = keys_in(local_aws.env)
+    reply = send("POST", api_url, b"?", kind="image/jpeg", region=account.region, keys=keys)
 
     assert (wrong, right, again) == (1, 0, 0)
     assert "50 % of the callers try version 2" in complaint.out
@@ -114,6 +123,7 @@ def test_changed_code_reaches_everybody_only_when_it_passes_its_trial(
     assert "the others keep version 1" in told
     assert "Everybody has version 3" in told
     assert after_right == ("3", {})
+    assert (reply.status_code, json.loads(reply.content)["predictions"][0]["label"]) == (200, "dog")
     assert "No changes." in capsys.readouterr().out
 
 

@@ -26,9 +26,11 @@ def read(changes: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
         unknown = change["change"].get("after_unknown") or {}
         if change["type"] == "aws_lambda_permission" and unknown.get("source_arn"):
             raise ValueError(f"source_arn of {change['address']} {NOT_KNOWN}")
+        if change["type"] == "aws_vpc_endpoint" and unknown.get("policy"):
+            continue  # AWS's own, which lets everything through
         if change["type"] == "aws_lambda_permission":
             found[change["address"]] = _permission(after)
-        elif change["type"].endswith("_policy") and "Principal" in str(after.get("policy")):
+        elif "Principal" in str(after.get("policy")):
             found[change["address"]] = json.loads(after["policy"])
     return found
 

@@ -65,7 +65,7 @@ def _looking() -> list[Statement]:
         allow(
             "LookAtQuotas",
             "ec2:DescribeRegions lambda:GetAccountSettings sagemaker:ListTrainingJobs "
-            "servicequotas:GetServiceQuota ListServiceQuotas",
+            "servicequotas:GetServiceQuota servicequotas:ListServiceQuotas",
             "*",
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),

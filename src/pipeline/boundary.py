@@ -54,6 +54,11 @@ def boundary_policy(project: Project) -> Document:
             "*",
         ),
         allow("Duty", "ssm:UpdateInstanceInformation", project.arn("ec2", "instance/*")),
+        allow(
+            "RollbackAlarms",
+            "cloudwatch:DescribeAlarms",
+            project.arn("cloudwatch", f"alarm:{name}-rollback-*"),
+        ),
         allow("Ask", "sagemaker:InvokeEndpoint", project.arn("sagemaker", f"endpoint/{name}")),
         allow(
             "Jobs",
@@ -71,7 +76,7 @@ def boundary_policy(project: Project) -> Document:
             project.roles(["training-job"]),
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         ),
-        allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-*")),
+        allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-dead-letters")),
         allow(
             "Interfaces",
             "ec2:CreateNetworkInterface CreateNetworkInterfacePermission DeleteNetworkInterface "

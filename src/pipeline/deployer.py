@@ -182,7 +182,7 @@ def _machines(project: Project) -> list[Statement]:
             "ManageOwnMachines",
             "ec2:AuthorizeSecurityGroupEgress CreateLaunchTemplateVersion CreateTags "
             "DeleteLaunchTemplate DeleteSecurityGroup DeleteTags DescribeInstanceAttribute "
-            "GetInstanceUefiData ModifyInstanceAttribute ModifyLaunchTemplate "
+            "ModifyInstanceAttribute ModifyLaunchTemplate "
             "RevokeSecurityGroupEgress StartInstances StopInstances TerminateInstances",
             of("instance", "launch-template", "security-group", "security-group-rule", "volume"),
             ours,
@@ -251,9 +251,9 @@ def _network(project: Project) -> list[Statement]:
         # AWS makes the VPC's default group, untagged; closing it begins with a tag.
         allow(
             "AdoptDefaultGroup",
-            "ec2:CreateTags RevokeSecurityGroupEgress RevokeSecurityGroupIngress",
+            "ec2:CreateTags",
             of("security-group"),
-            {"Null": {"aws:ResourceTag/project": "true"}},
+            {**named, "Null": {"aws:ResourceTag/project": "true"}},
         ),
     ]
 
@@ -268,7 +268,7 @@ def _sagemaker(project: Project) -> list[Statement]:
             "ManageEndpoint",
             "sagemaker:AddTags CreateEndpoint CreateEndpointConfig CreateModel DeleteEndpoint "
             "DeleteEndpointConfig DeleteModel DeleteTags DescribeEndpoint DescribeEndpointConfig "
-            "DescribeModel ListTags UpdateEndpoint UpdateEndpointWeightsAndCapacities",
+            "DescribeModel ListTags UpdateEndpoint",
             of(f"endpoint/{name}", f"endpoint-config/{name}-*", f"model/{name}-*"),
         ),
         allow(
@@ -297,12 +297,14 @@ def _sagemaker(project: Project) -> list[Statement]:
 
 def _lambda(project: Project) -> list[Statement]:
     function = project.arn("lambda", f"function:{project.name}")
-    queue = project.arn("sqs", f"{project.name}-*")
+    queue = project.arn("sqs", f"{project.name}-dead-letters")
     statements = [
         allow(
             "ManageFunction",
             "lambda:AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias "
-            "DeleteFunction DeleteFunctionConcurrency DeleteFunctionUrlConfig "
+            "DeleteFunction DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig "
+            "DeleteFunctionUrlConfig GetFunctionEventInvokeConfig PutFunctionEventInvokeConfig "
+            "UpdateFunctionEventInvokeConfig "
             "DeleteProvisionedConcurrencyConfig GetAlias GetFunction GetFunctionCodeSigningConfig "
             "GetFunctionConfiguration GetFunctionUrlConfig GetPolicy "
             "GetProvisionedConcurrencyConfig InvokeFunction ListTags ListVersionsByFunction "
@@ -357,7 +359,7 @@ def _monitoring(project: Project) -> list[Statement]:
         allow(
             "ManageBudget",
             "budgets:ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget",
-            f"arn:{project.partition}:budgets::{project.account_id}:budget/{name}*",
+            f"arn:{project.partition}:budgets::{project.account_id}:budget/{name}",
         ),
     ]
 

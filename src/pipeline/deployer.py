@@ -6,7 +6,7 @@ from pipeline.rights import PASSED_TO, Document, Project, Statement, allow, docu
 def deployer_policies(project: Project) -> dict[str, Document]:
     """The managed policies of the deployer, by name."""
     parts = {
-        "looking": _looking(),
+        "looking": _looking(project),
         "storage": [*_state(project), *_bucket(project), *_logs(project)],
         "machines": _machines(project),
         "serving": [*_sagemaker(project), *_lambda(project), *_monitoring(project)],
@@ -34,9 +34,16 @@ def trust(project: Project) -> Document:
     )
 
 
-def _looking() -> list[Statement]:
-    """AWS does not scope these to resources."""
+def _looking(project: Project) -> list[Statement]:
+    """AWS does not scope these to resources, but for the last two, which look at AWS's own."""
     return [
+        allow(
+            "Check",
+            "ec2:DescribeRegions lambda:GetAccountSettings servicequotas:GetServiceQuota "
+            "servicequotas:ListServiceQuotas sagemaker:ListTrainingJobs "
+            "cloudwatch:GetMetricStatistics",
+            "*",
+        ),
         allow(
             "LookAroundEc2",
             "ec2:DescribeAvailabilityZones DescribeImages DescribeInstanceCreditSpecifications "
@@ -53,7 +60,7 @@ def _looking() -> list[Statement]:
             "lambda:ListFunctions logs:DescribeLogGroups s3:ListAllMyBuckets "
             "sagemaker:ListEndpointConfigs sagemaker:ListEndpoints sagemaker:ListModels "
             "sagemaker:ListNotebookInstanceLifecycleConfigs sagemaker:ListNotebookInstances "
-            "sns:ListTopics",
+            "sns:ListTopics sqs:ListQueues",
             "*",
         ),
         allow(
@@ -64,6 +71,16 @@ def _looking() -> list[Statement]:
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
+        allow(
+            "FindHttpApis",
+            "apigateway:GET",
+            f"arn:{project.partition}:apigateway:{project.region}::/apis",
+        ),
+        allow(
+            "FindImages",
+            "ecr:DescribeImages",
+            f"arn:{project.partition}:ecr:*:*:repository/*",
+        ),
     ]
 
 
@@ -72,10 +89,11 @@ def _state(project: Project) -> list[Statement]:
     return [
         allow("FindState", "s3:ListBucket", state),
         allow("KeepState", "s3:GetObject PutObject", f"{state}/terraform.tfstate"),
+        # The lock, and the note of an apply that did not come to its end.
         allow(
             "LockState",
             "s3:DeleteObject GetObject PutObject",
-            f"{state}/terraform.tfstate.tflock",
+            [f"{state}/terraform.tfstate.{end}" for end in ("tflock", "unfinished")],
         ),
     ]
 
@@ -123,6 +141,7 @@ def _logs(project: Project) -> list[Statement]:
         allow(
             "ManageLogs",
             "logs:CreateLogGroup DeleteLogGroup FilterLogEvents ListTagsForResource "
+            "ListTagsLogGroup "
             "PutRetentionPolicy TagResource UntagResource",
             [arn for group in groups for arn in (group, f"{group}:*")],
         ),
@@ -303,6 +322,7 @@ def _lambda(project: Project) -> list[Statement]:
             "ManageFunction",
             "lambda:AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias "
             "DeleteFunction DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig "
+            "GetFunctionConcurrency "
             "DeleteFunctionUrlConfig GetFunctionEventInvokeConfig PutFunctionEventInvokeConfig "
             "UpdateFunctionEventInvokeConfig "
             "DeleteProvisionedConcurrencyConfig GetAlias GetFunction GetFunctionCodeSigningConfig "

@@ -99,7 +99,9 @@ def test_every_statement_of_a_role_is_needed(
     ]
     purposeless = [name for name, _, _, flow in known if flow is None]
     assert not purposeless, "No flow shows what these are for."
-    assert [name for name, _, _, flow in known if flow is not None and not flow()] == []
+    # A flow of several statements is tried once with all rights.
+    tried = {flow: name for name, _, _, flow in reversed(known) if flow is not None}
+    assert [name for flow, name in tried.items() if not flow()] == []
 
     found = {
         name: refused_without(iam, role, policy, statement, flow, decisions)

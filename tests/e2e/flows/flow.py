@@ -63,8 +63,10 @@ class Flows:
         return sum(len(page["events"]) for page in pages)
 
     def _datapoints(self, namespace: str) -> int:
-        pages = self.client("cloudwatch").get_paginator("list_metrics").paginate()
-        own = [m for page in pages for m in page["Metrics"] if m["Namespace"] == namespace]
+        pages = (
+            self.client("cloudwatch").get_paginator("list_metrics").paginate(Namespace=namespace)
+        )
+        own = [metric for page in pages for metric in page["Metrics"]]
         return len(own) + sum(self._samples(metric) for metric in own)
 
     def _samples(self, metric: dict[str, Any]) -> int:

@@ -59,11 +59,10 @@ class FunctionFlows(Flows):
 
     def in_network(self) -> bool:
         client, name = self.client("lambda"), self.stack.name
-        config = client.get_function_configuration(FunctionName=name)["VpcConfig"]
-        place = {key: config[key] for key in ("SubnetIds", "SecurityGroupIds")}
-        return allowed(
-            lambda: client.update_function_configuration(FunctionName=name, VpcConfig=place)
-        )
+        config = client.get_function_configuration(FunctionName=name)
+        place = {key: config["VpcConfig"][key] for key in ("SubnetIds", "SecurityGroupIds")}
+        given = {"Role": config["Role"], "VpcConfig": place}
+        return allowed(lambda: client.update_function_configuration(FunctionName=name, **given))
 
 
 class EndpointFlows(Flows):

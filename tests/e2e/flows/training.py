@@ -110,7 +110,7 @@ class MachineFlows(Flows):
     def command(self) -> bool:
         ssm, bucket = self.client("ssm"), self.stack.bucket
         lines = [
-            "set -eu",
+            "set -eu; rm -rf proof",
             f"aws s3 sync --only-show-errors s3://{bucket}/data/{PREFIX}/ proof",
             f"aws s3 cp --only-show-errors proof/dog.txt s3://{bucket}/runs/{PREFIX}/dog.txt",
             "echo done",

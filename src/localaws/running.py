@@ -11,7 +11,7 @@ from typing import Any
 
 from localaws import seeds
 from localaws.apis.part import HttpApis
-from localaws.core import Credentials, LocalAws, Part
+from localaws.core import Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
 from localaws.gaps.alarms import Alarms
 from localaws.gaps.budgets import Budgets

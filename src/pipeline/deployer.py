@@ -201,7 +201,7 @@ def _machines(project: Project) -> list[Statement]:
             "ManageOwnMachines",
             "ec2:AuthorizeSecurityGroupEgress CreateLaunchTemplateVersion CreateTags "
             "DeleteLaunchTemplate DeleteSecurityGroup DeleteTags DescribeInstanceAttribute "
-            "ModifyInstanceAttribute ModifyLaunchTemplate "
+            "ModifyInstanceAttribute ModifyLaunchTemplate ModifySecurityGroupRules "
             "RevokeSecurityGroupEgress StartInstances StopInstances TerminateInstances",
             of("instance", "launch-template", "security-group", "security-group-rule", "volume"),
             ours,

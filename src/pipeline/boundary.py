@@ -39,6 +39,7 @@ def boundary_policy(project: Project) -> Document:
                 }
             },
         ),
+        allow("Alarms", "cloudwatch:DescribeAlarms", project.arn("cloudwatch", f"alarm:{name}-*")),
         allow("Traces", "xray:PutTelemetryRecords PutTraceSegments", "*"),
         allow(
             "Images",
@@ -48,17 +49,10 @@ def boundary_policy(project: Project) -> Document:
         allow("Registry", "ecr:GetAuthorizationToken", "*"),
         allow(
             "Commands",
-            "ec2messages:AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages "
-            "SendReply ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel "
-            "ssmmessages:OpenControlChannel ssmmessages:OpenDataChannel",
+            "ssmmessages:CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",
             "*",
         ),
         allow("Duty", "ssm:UpdateInstanceInformation", project.arn("ec2", "instance/*")),
-        allow(
-            "RollbackAlarms",
-            "cloudwatch:DescribeAlarms",
-            project.arn("cloudwatch", f"alarm:{name}-rollback-*"),
-        ),
         allow("Ask", "sagemaker:InvokeEndpoint", project.arn("sagemaker", f"endpoint/{name}")),
         allow(
             "Jobs",
@@ -91,7 +85,5 @@ def boundary_policy(project: Project) -> Document:
         ),
     ]
     if project.kms_key_arn:
-        statements.append(
-            allow("Key", "kms:Decrypt DescribeKey GenerateDataKey", project.kms_key_arn)
-        )
+        statements.append(allow("Key", "kms:Decrypt GenerateDataKey", project.kms_key_arn))
     return document(statements)

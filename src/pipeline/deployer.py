@@ -35,15 +35,8 @@ def trust(project: Project) -> Document:
 
 
 def _looking(project: Project) -> list[Statement]:
-    """AWS does not scope these to resources, but for the last two, which look at AWS's own."""
+    """AWS does not scope these to resources, but for the last, which looks at AWS's own."""
     return [
-        allow(
-            "Check",
-            "ec2:DescribeRegions lambda:GetAccountSettings servicequotas:GetServiceQuota "
-            "servicequotas:ListServiceQuotas sagemaker:ListTrainingJobs "
-            "cloudwatch:GetMetricStatistics",
-            "*",
-        ),
         allow(
             "LookAroundEc2",
             "ec2:DescribeAvailabilityZones DescribeImages DescribeInstanceCreditSpecifications "
@@ -64,18 +57,19 @@ def _looking(project: Project) -> list[Statement]:
             "*",
         ),
         allow(
-            "FollowScaling",
+            "FollowServing",
             "application-autoscaling:DescribeScalableTargets DescribeScalingPolicies "
-            "DescribeScheduledActions",
+            "DescribeScheduledActions cloudwatch:GetMetricStatistics",
+            "*",
+        ),
+        allow(
+            "LookAtQuotas",
+            "ec2:DescribeRegions lambda:GetAccountSettings sagemaker:ListTrainingJobs "
+            "servicequotas:GetServiceQuota servicequotas:ListServiceQuotas",
             "*",
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
-        allow(
-            "FindHttpApis",
-            "apigateway:GET",
-            f"arn:{project.partition}:apigateway:{project.region}::/apis",
-        ),
         allow(
             "FindImages",
             "ecr:DescribeImages",
@@ -179,7 +173,7 @@ def _machines(project: Project) -> list[Statement]:
         allow(
             "LaunchWith",
             "ec2:RunInstances",
-            [*of("network-interface", "subnet", "image"), public],
+            [*of("network-interface", "subnet"), public],
         ),
         allow(
             "TagWhatIsMade",
@@ -322,28 +316,35 @@ def _lambda(project: Project) -> list[Statement]:
             "ManageFunction",
             "lambda:AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias "
             "DeleteFunction DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig "
-            "GetFunctionConcurrency "
-            "DeleteFunctionUrlConfig GetFunctionEventInvokeConfig PutFunctionEventInvokeConfig "
-            "UpdateFunctionEventInvokeConfig "
-            "DeleteProvisionedConcurrencyConfig GetAlias GetFunction GetFunctionCodeSigningConfig "
-            "GetFunctionConfiguration GetFunctionUrlConfig GetPolicy "
-            "GetProvisionedConcurrencyConfig InvokeFunction ListTags ListVersionsByFunction "
-            "PublishVersion PutFunctionConcurrency PutProvisionedConcurrencyConfig "
+            "GetFunctionConcurrency UpdateFunctionEventInvokeConfig "
+            "DeleteFunctionUrlConfig DeleteProvisionedConcurrencyConfig GetAlias GetFunction "
+            "GetFunctionCodeSigningConfig GetFunctionConfiguration GetFunctionEventInvokeConfig "
+            "GetFunctionUrlConfig GetPolicy GetProvisionedConcurrencyConfig InvokeFunction "
+            "ListTags ListVersionsByFunction PublishVersion PutFunctionConcurrency "
+            "PutFunctionEventInvokeConfig PutProvisionedConcurrencyConfig "
             "RemovePermission TagResource UntagResource UpdateAlias UpdateFunctionCode "
             "UpdateFunctionConfiguration UpdateFunctionUrlConfig",
             [function, f"{function}:*"],
         ),
     ]
+    apis = f"arn:{project.partition}:apigateway:{project.region}::"
+    statements.append(allow("FindHttpApis", "apigateway:GET", f"{apis}/apis"))
     if project.http_api:
-        apis = f"arn:{project.partition}:apigateway:{project.region}::"
-        statements.append(
+        statements += [
             # AWS chooses an API's name, and its parts bear no tags.
             allow(
                 "ManageHttpApis",
                 "apigateway:DELETE GET PATCH POST PUT",
                 [f"{apis}/apis", f"{apis}/apis/*", f"{apis}/tags/*"],
-            )
-        )
+            ),
+            # What API Gateway asks of who gives a stage its access log; AWS does not scope it.
+            allow(
+                "KeepAccessLog",
+                "logs:CreateLogDelivery DeleteLogDelivery DescribeResourcePolicies "
+                "GetLogDelivery ListLogDeliveries PutResourcePolicy UpdateLogDelivery",
+                "*",
+            ),
+        ]
     return [
         *statements,
         allow(

@@ -143,6 +143,13 @@ def test_a_second_apply_plans_no_changes(deployed: Stage) -> None:
     assert "No changes" in deployed.make("apply")
 
 
+def test_the_doctor_finds_nothing_wrong_in_what_was_just_deployed(deployed: Stage) -> None:
+    said = deployed.make("doctor")
+
+    assert "ok    drift: what stands is what Terraform made" in said
+    assert " 0 failed" in said
+
+
 def test_the_aws_cli_gets_the_same_answer_from_function_and_endpoint(
     deployed: Stage, tmp_path: Path
 ) -> None:

@@ -1,18 +1,15 @@
 """Every policy of the plan, asked about everything that AWS has, against reviewed tables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.infra.access import doors, graph, mutants, sweep, tables, variants
-from tests.infra.access.definition import actions, covered
+from tests.infra.access import bootstrap, doors, gates, graph, mutants, sweep, tables, variants
 from tests.infra.access.roles import Role
 from tests.infra.access.sweep import World
-from tests.infra.access.unscoped import UNSCOPED
 from tests.infra.access.variants import Variant
 from tests.infra.conftest import REPOSITORY
 from tests.infra.reviewed import Reviewed
-
-from localaws.iam.matching import as_list
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(variants.__file__).parent
@@ -56,13 +53,10 @@ def test_every_widened_or_narrowed_policy_is_caught(
     planned: dict[str, Variant], world: World, name: str
 ) -> None:
     survivors = []
-    kinds = set()
+    kinds: set[str] = set()
     for role in planned[name].roles.values():
-        before = _answers(role, world)
-        for mutant in mutants.of_policies(role):
-            kinds.add(mutant.kind.split(" ")[0])
-            if not _differs(before, mutant.role, world) and not _broken_rules(mutant.role):
-                survivors.append(mutant.what)
+        kinds |= {mutant.kind.split(" ")[0] for mutant in mutants.of_policies(role)}
+        survivors += gates.survivors(role, world)
 
     assert survivors == []
     assert kinds == {"any", "action", "dropped", "one", "resource"}
@@ -90,77 +84,34 @@ def test_every_widened_or_narrowed_door_is_caught(
 
 
 def test_every_grant_allows_something(planned: dict[str, Variant], world: World) -> None:
-    dead = []
-    for variant in planned.values():
-        for role in variant.roles.values():
-            for policy, place, statement in role.statements:
-                for pattern in as_list(statement["Action"]):
-                    alone = {**statement, "Action": pattern}
-                    only = {policy: {"Statement": [alone]}}
-                    access = Role(name=role.name, trust=role.trust, policies=only).access(world)
-                    if not any(access.lines(action) for action in covered(pattern)):
-                        dead.append(f"{role.name}, {statement.get('Sid', place)}: {pattern}")
-
-    assert dead == []
+    assert [line for role in _roles(planned) for line in gates.dead_grants(role, world)] == []
 
 
 def test_no_statement_allows_by_wildcard_or_by_exception(planned: dict[str, Variant]) -> None:
-    broken = [
-        line
-        for variant in planned.values()
-        for role in variant.roles.values()
-        for line in _broken_rules(role)
-    ]
-
-    assert broken == []
+    assert [line for role in _roles(planned) for line in gates.broken_rules(role)] == []
 
 
-def test_what_is_allowed_everywhere_is_used_and_aws_does_not_scope_it(
-    planned: dict[str, Variant],
+def test_the_boundary_takes_nothing_from_a_role_that_it_needs(
+    planned: dict[str, Variant], world: World
 ) -> None:
-    everywhere = {
-        action
-        for variant in planned.values()
-        for role in variant.roles.values()
-        for _, _, statement in role.statements
-        if "*" in as_list(statement["Resource"])
-        for action in as_list(statement["Action"])
-    }
+    less = []
+    for role in planned["everything"].roles.values():
+        within = replace(role.access(world), boundary=[bootstrap.boundary()])
+        for action, lines in gates.answers(role, world).items():
+            kept = within.lines(action)
+            less += [f"{role.name}: {action} {line}" for line in lines if line not in kept]
 
-    assert everywhere == set(UNSCOPED)
-    assert [
-        name for name, why in UNSCOPED.items() if actions()[name].arn_patterns and not why
-    ] == []
+    assert less == []
 
 
-def _answers(role: Role, world: World) -> dict[str, list[str]]:
-    access = role.access(world)
-    return {action: access.lines(action) for action in access.candidates()}
+def test_the_boundary_lets_no_role_do_what_none_of_them_does(
+    planned: dict[str, Variant], world: World
+) -> None:
+    used = {action for role in _roles(planned) for action in role.access(world).candidates()}
+    allowed = set(bootstrap.at_most().access(world).candidates())
+
+    assert sorted(allowed - used) == []
 
 
-def _differs(before: dict[str, list[str]], role: Role, world: World) -> bool:
-    """Whether the sweep of a role says anything else; it stops at the first difference."""
-    access = role.access(world)
-    candidates = access.candidates()
-    if set(before) - set(candidates):
-        return True
-    fresh = [action for action in candidates if action not in before]
-    known = [action for action in candidates if action in before]
-    return any(access.lines(action) != before.get(action, []) for action in [*fresh, *known])
-
-
-def _broken_rules(role: Role) -> list[str]:
-    """Rules that hold for every statement, whatever it allows."""
-    lines = []
-    for policy, place, statement in role.statements:
-        where = f"{role.name}, {policy}, {statement.get('Sid', place)}"
-        for key in ("NotAction", "NotResource", "NotPrincipal"):
-            if key in statement:
-                lines.append(f"{where}: {key} allows by exception")
-        if not statement.get("Sid"):
-            lines.append(f"{where}: a statement needs a Sid, so that a review can name it")
-        actions_ = as_list(statement.get("Action"))
-        lines += [f"{where}: action {action}" for action in actions_ if "*" in action]
-        if "*" in as_list(statement.get("Resource")):
-            lines += [f"{where}: {a} on every resource" for a in actions_ if a not in UNSCOPED]
-    return lines
+def _roles(planned: dict[str, Variant]) -> list[Role]:
+    return [role for variant in planned.values() for role in variant.roles.values()]

@@ -1,9 +1,7 @@
 """checkov on the code and on plans, parliament and cloudsplaining on the policies of plans."""
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,9 @@ import pytest
 import yaml
 from tests.infra import expectations, stages
 from tests.infra.access import variants
+from tests.infra.access.findings import policy_findings
 from tests.infra.access.variants import Variant
-from tests.infra.conftest import INFRA, REPOSITORY, Folder
+from tests.infra.conftest import INFRA, Folder
 
 from pipeline import audit
 from pipeline.audit import Scan
@@ -121,20 +120,3 @@ def test_parliament_and_cloudsplaining_know_a_misspelt_and_a_dangerous_action() 
         ("cloudsplaining", "resource_exposure"),
         ("parliament", "UNKNOWN_ACTION"),
     }
-
-
-def policy_findings(policies: dict[str, Any]) -> list[list[str]]:
-    """Tool, policy, finding and action of everything that the two tools find."""
-    python = REPOSITORY / ".venv-audit/bin/python"
-    script = Path(__file__).with_name("audit_policies.py")
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(python), str(script)],
-        input=json.dumps(policies),
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    found: list[list[str]] = json.loads(done.stdout)
-    return found

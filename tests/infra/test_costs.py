@@ -1,6 +1,9 @@
 """docs/costs.md says what the verb prints and what its snippet computes."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from tests.infra import stages
@@ -11,6 +14,8 @@ from pipeline.cost.estimate import estimate
 from pipeline.cost.prices import read_prices
 from pipeline.cost.table import table
 
+COMMON = {"--build", "--settings", "--stage"}
+"""Options of every verb."""
 DOCS = (REPOSITORY / "docs" / "costs.md").read_text(encoding="utf-8")
 
 
@@ -22,6 +27,21 @@ def test_the_bill_in_the_docs_is_the_one_that_make_cost_prints(root: Folder) -> 
     printed = table(estimate(plan, prices, assumed), prices, assumed)
 
     assert f"```\n{printed}\n```" in DOCS, f"docs/costs.md must show:\n{printed}"
+
+
+def test_make_cost_takes_every_option_of_the_docs() -> None:
+    options = set(re.findall(r"--[a-z][a-z-]+", DOCS))
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+
+    helped = subprocess.run(
+        [sys.executable, "-m", "pipeline.cost", "--help"],
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+
+    assert options == set(re.findall(r"--[a-z][a-z-]+", helped)) - {"--help", *COMMON}
 
 
 def test_five_slots_refuse_what_the_docs_say() -> None:

@@ -114,7 +114,8 @@ def test_a_captured_share_of_the_pictures_is_stored() -> None:
 
 
 def test_an_alarm_costs_by_its_metrics_and_their_resolution() -> None:
-    query = {"metric_query": [{"metric": [{"period": 60}]}, {"metric": [{"period": 60}]}, {}]}
+    metric = {"metric": [{"period": 60}]}
+    query = {"metric_query": [metric, metric, {"expression": "m1 + m2"}]}
 
     bill = bill_of(
         ("aws_cloudwatch_metric_alarm", {"alarm_name": "slow", "period": 60}),

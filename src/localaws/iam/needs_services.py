@@ -230,13 +230,16 @@ def _apigatewayv2(call: Call, known: Known) -> list[Need]:
     for name, value in call.params.items():
         written = quote(str(value), safe="")
         path = path.replace("{" + name[0].lower() + name[1:] + "}", written)
-    return [
-        Need(
-            action=f"apigateway:{http['method']}",
-            resource=f"arn:aws:apigateway:{known.region}::{path}",
-            context=request_tags(call.params.get("Tags")),
-        )
-    ]
+    own = Need(
+        action=f"apigateway:{http['method']}",
+        resource=f"arn:aws:apigateway:{known.region}::{path}",
+        context=request_tags(call.params.get("Tags")),
+    )
+    if not call.params.get("AccessLogSettings"):
+        return [own]
+    # Its caller sets the delivery of an access log up.
+    setting_up = ("logs:CreateLogDelivery", "logs:PutResourcePolicy")
+    return [own, *(Need(action=action) for action in setting_up)]
 
 
 def _ecr(call: Call, known: Known) -> list[Need]:

@@ -38,12 +38,12 @@ def check_concurrency(account: Account, settings: Settings) -> Iterator[Finding]
 def _reserved(client: Client, name: str) -> int:
     """What the deployed function has reserved already."""
     try:
-        found = client.get_function_concurrency(FunctionName=name)
+        found = client.get_function(FunctionName=name)
     except ClientError as error:
         if error_code(error) == "ResourceNotFoundException":
             return 0
         raise
-    return int(found.get("ReservedConcurrentExecutions", 0))
+    return int(found.get("Concurrency", {}).get("ReservedConcurrentExecutions", 0))
 
 
 def check_sagemaker(account: Account, settings: Settings) -> Iterator[Finding]:

@@ -42,13 +42,12 @@ def actions() -> dict[str, Action]:
         raise FileNotFoundError(
             ".venv-audit has no parliament, whose list of actions is wanted; run `make setup`."
         )
-    services = json.loads(found[0].read_text())
-    return {
-        action.name: action
-        for service in services
-        for privilege in service["privileges"]
-        for action in [_action(service, privilege)]
-    }
+    listed: dict[str, Action] = {}
+    for service in json.loads(found[0].read_text()):
+        for privilege in service["privileges"]:
+            action = _action(service, privilege)
+            listed[action.name] = _both(listed.get(action.name, action), action)
+    return listed
 
 
 def _action(service: dict[str, Any], privilege: dict[str, Any]) -> Action:
@@ -60,6 +59,15 @@ def _action(service: dict[str, Any], privilege: dict[str, Any]) -> Action:
         condition_keys=tuple(
             sorted({key for kind in privilege["resource_types"] for key in kind["condition_keys"]})
         ),
+    )
+
+
+def _both(one: Action, other: Action) -> Action:
+    """An action that two services share, as two generations of API Gateway do."""
+    return Action(
+        name=one.name,
+        arn_patterns=tuple(dict.fromkeys(one.arn_patterns + other.arn_patterns)),
+        condition_keys=tuple(sorted({*one.condition_keys, *other.condition_keys})),
     )
 
 

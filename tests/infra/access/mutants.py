@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.infra.access.definition import covered
 from tests.infra.access.roles import Role
 
 from localaws.iam.matching import as_list
@@ -23,13 +24,22 @@ class Mutant:
     role: Role
     """The role with the changed statement."""
 
+    touched: frozenset[str]
+    """The actions that the statement speaks of, before or after."""
+
 
 def of_policies(role: Role) -> Iterator[Mutant]:
     """Every mutant of every statement that a role has."""
     for policy, place, statement in role.statements:
         for kind, changed in changes(statement):
             what = f"{role.name}, {statement.get('Sid', place)}: {kind}"
-            yield Mutant(what=what, kind=kind, role=role.changed(policy, place, changed))
+            patterns = as_list(statement["Action"]) + as_list((changed or {}).get("Action"))
+            yield Mutant(
+                what=what,
+                kind=kind,
+                role=role.changed(policy, place, changed),
+                touched=frozenset().union(*(covered(pattern) for pattern in patterns)),
+            )
 
 
 def changes(statement: Statement) -> Iterator[tuple[str, Statement | None]]:

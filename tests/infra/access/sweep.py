@@ -100,11 +100,17 @@ class Access:
         tried = contexts(asked._statements(), known)
         arns = asked.arns(known)
         everything = tuple(range(len(tried)))
+        answers: dict[Any, tuple[int, ...]] = {}
         found: dict[tuple[int, ...], list[str]] = {}
         for arn in arns:
-            fits = tuple(i for i in everything if asked._allowed(action, arn, tried[i]) == allowed)
-            if fits:
-                found.setdefault(fits, []).append(arn)
+            # ARNs that the same patterns cover get the same answers.
+            alike = asked._covering(arn)
+            if alike not in answers:
+                answers[alike] = tuple(
+                    i for i in everything if asked._allowed(action, arn, tried[i]) == allowed
+                )
+            if answers[alike]:
+                found.setdefault(answers[alike], []).append(arn)
         lines = []
         for fits, where in found.items():
             words = "" if fits == everything else f" when {when(asked._statements(), tried, fits)}"
@@ -126,6 +132,13 @@ class Access:
                 if pattern != "*" and any(like(shape, arn) for shape in shapes):
                     arns[arn] = None
         return list(arns)
+
+    def _covering(self, arn: str) -> Any:
+        """The patterns that cover an ARN; with a variable in one, the ARN itself."""
+        patterns = [str(p) for s in self._statements() for p in as_list(s.get("Resource"))]
+        if any("${" in pattern for pattern in patterns):
+            return arn
+        return tuple(like(pattern, arn) for pattern in patterns)
 
     def _about(self, action: str) -> "Access":
         """The same with those statements only that speak of one action; no other can matter."""

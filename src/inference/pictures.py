@@ -9,8 +9,8 @@ from contract.messages import MAX_PICTURE_BYTES, RequestError
 from contract.strict import ContractError
 
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
-_ABSENT = {"AccessDenied", "NoSuchBucket", "NoSuchKey", "403", "404"}
-"""S3 also says AccessDenied for a key that does not exist to those who may not list."""
+_ABSENT = {"NoSuchBucket", "NoSuchKey", "404"}
+"""The role may list the prefix, so S3 does not call a key that is not there forbidden."""
 _LOG = logging.getLogger(__name__)
 
 

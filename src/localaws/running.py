@@ -11,7 +11,7 @@ from typing import Any
 
 from localaws import seeds
 from localaws.apis.part import HttpApis
-from localaws.core import AwsError, Call, Credentials, LocalAws, Part
+from localaws.core import Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
 from localaws.gaps.alarms import Alarms
 from localaws.gaps.budgets import Budgets
@@ -26,7 +26,7 @@ from localaws.gateway import ANONYMOUS, Gateway
 from localaws.hosting.part import Hosting
 from localaws.iam.authority import Authority
 from localaws.iam.decisions import Decisions
-from localaws.iam.identity import Identities, Principal
+from localaws.iam.identity import Identities
 from localaws.jobs.part import Jobs
 from localaws.machines.part import Machines
 from localaws.metadata import Metadata
@@ -150,23 +150,7 @@ class RunningAws:
         params: Mapping[str, Any],
     ) -> bool:
         """See LocalAws."""
-        role = role_arn.rsplit("/", 1)[1]
-        arn = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/{session_name}"
-        call = Call(
-            service=service,
-            operation=operation,
-            params=dict(params),
-            headers={},
-            body=b"",
-            principal_arn=arn,
-            request_id="",
-        )
-        try:
-            self.authority.check(call, Principal(arn=arn, secret_access_key=""))
-        except AwsError as problem:
-            log.info("%s %s:%s for itself: %s", role, service, operation, problem.message)
-            return False
-        return True
+        return self.authority.may(role_arn, session_name, service, operation, params)
 
     def log(
         self, group: str, stream: str, lines: Sequence[str], role_arn: str | None = None

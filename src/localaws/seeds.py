@@ -80,12 +80,12 @@ def _match_all_dimensions() -> None:
 
     some: Any = MetricDatumBase.filter
 
-    def all_of(self: Any, namespace: Any, name: Any, dimensions: Any, *more: Any) -> bool:
-        # moto names the metric when it lists, where a part of the dimensions is enough.
-        statistics = namespace is None and name is None
+    def all_of(self: Any, namespace: Any, name: Any, dimensions: Any, **listing: Any) -> bool:
+        # A list of metrics says what it has found before, and a part of the dimensions is enough.
+        statistics = namespace is None and name is None and not listing
         if statistics and len(dimensions) != len(self.dimensions):
             return False
-        return bool(some(self, namespace, name, dimensions, *more))
+        return bool(some(self, namespace, name, dimensions, **listing))
 
     setattr(MetricDatumBase, "filter", all_of)  # noqa: B010 - mypy refuses the assignment
 

@@ -70,7 +70,7 @@ def boundary_policy(project: Project) -> Document:
             project.roles(["training-job"]),
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         ),
-        allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-*")),
+        allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-dead-letters")),
         allow(
             "Interfaces",
             "ec2:CreateNetworkInterface CreateNetworkInterfacePermission DeleteNetworkInterface "

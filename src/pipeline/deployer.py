@@ -6,7 +6,7 @@ from pipeline.rights import PASSED_TO, Document, Project, Statement, allow, docu
 def deployer_policies(project: Project) -> dict[str, Document]:
     """The managed policies of the deployer, by name."""
     parts = {
-        "looking": _looking(),
+        "looking": _looking(project),
         "storage": [*_state(project), *_bucket(project), *_logs(project)],
         "machines": _machines(project),
         "serving": [*_sagemaker(project), *_lambda(project), *_monitoring(project)],
@@ -34,8 +34,8 @@ def trust(project: Project) -> Document:
     )
 
 
-def _looking() -> list[Statement]:
-    """AWS does not scope these to resources."""
+def _looking(project: Project) -> list[Statement]:
+    """AWS does not scope these to resources, but for the last, which looks at AWS's own."""
     return [
         allow(
             "LookAroundEc2",
@@ -56,11 +56,10 @@ def _looking() -> list[Statement]:
             "sns:ListTopics sqs:ListQueues",
             "*",
         ),
-        allow("WatchTrials", "cloudwatch:GetMetricStatistics", "*"),
         allow(
-            "FollowScaling",
+            "FollowServing",
             "application-autoscaling:DescribeScalableTargets DescribeScalingPolicies "
-            "DescribeScheduledActions",
+            "DescribeScheduledActions cloudwatch:GetMetricStatistics",
             "*",
         ),
         allow(
@@ -71,6 +70,11 @@ def _looking() -> list[Statement]:
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
+        allow(
+            "FindImages",
+            "ecr:DescribeImages",
+            f"arn:{project.partition}:ecr:*:*:repository/*",
+        ),
     ]
 
 
@@ -79,10 +83,11 @@ def _state(project: Project) -> list[Statement]:
     return [
         allow("FindState", "s3:ListBucket", state),
         allow("KeepState", "s3:GetObject PutObject", f"{state}/terraform.tfstate"),
+        # The lock, and the note of an apply that did not come to its end.
         allow(
             "LockState",
             "s3:DeleteObject GetObject PutObject",
-            f"{state}/terraform.tfstate.tflock",
+            [f"{state}/terraform.tfstate.{end}" for end in ("tflock", "unfinished")],
         ),
     ]
 
@@ -130,6 +135,7 @@ def _logs(project: Project) -> list[Statement]:
         allow(
             "ManageLogs",
             "logs:CreateLogGroup DeleteLogGroup FilterLogEvents ListTagsForResource "
+            "ListTagsLogGroup "
             "PutRetentionPolicy TagResource UntagResource",
             [arn for group in groups for arn in (group, f"{group}:*")],
         ),
@@ -189,7 +195,7 @@ def _machines(project: Project) -> list[Statement]:
             "ManageOwnMachines",
             "ec2:AuthorizeSecurityGroupEgress CreateLaunchTemplateVersion CreateTags "
             "DeleteLaunchTemplate DeleteSecurityGroup DeleteTags DescribeInstanceAttribute "
-            "GetInstanceUefiData ModifyInstanceAttribute ModifyLaunchTemplate "
+            "ModifyInstanceAttribute ModifyLaunchTemplate ModifySecurityGroupRules "
             "RevokeSecurityGroupEgress StartInstances StopInstances TerminateInstances",
             of("instance", "launch-template", "security-group", "security-group-rule", "volume"),
             ours,
@@ -258,9 +264,9 @@ def _network(project: Project) -> list[Statement]:
         # AWS makes the VPC's default group, untagged; closing it begins with a tag.
         allow(
             "AdoptDefaultGroup",
-            "ec2:CreateTags RevokeSecurityGroupEgress RevokeSecurityGroupIngress",
+            "ec2:CreateTags",
             of("security-group"),
-            {"Null": {"aws:ResourceTag/project": "true"}},
+            {**named, "Null": {"aws:ResourceTag/project": "true"}},
         ),
     ]
 
@@ -275,7 +281,7 @@ def _sagemaker(project: Project) -> list[Statement]:
             "ManageEndpoint",
             "sagemaker:AddTags CreateEndpoint CreateEndpointConfig CreateModel DeleteEndpoint "
             "DeleteEndpointConfig DeleteModel DeleteTags DescribeEndpoint DescribeEndpointConfig "
-            "DescribeModel ListTags UpdateEndpoint UpdateEndpointWeightsAndCapacities",
+            "DescribeModel ListTags UpdateEndpoint",
             of(f"endpoint/{name}", f"endpoint-config/{name}-*", f"model/{name}-*"),
         ),
         allow(
@@ -304,12 +310,13 @@ def _sagemaker(project: Project) -> list[Statement]:
 
 def _lambda(project: Project) -> list[Statement]:
     function = project.arn("lambda", f"function:{project.name}")
-    queue = project.arn("sqs", f"{project.name}-*")
+    queue = project.arn("sqs", f"{project.name}-dead-letters")
     statements = [
         allow(
             "ManageFunction",
             "lambda:AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias "
             "DeleteFunction DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig "
+            "GetFunctionConcurrency UpdateFunctionEventInvokeConfig "
             "DeleteFunctionUrlConfig DeleteProvisionedConcurrencyConfig GetAlias GetFunction "
             "GetFunctionCodeSigningConfig GetFunctionConfiguration GetFunctionEventInvokeConfig "
             "GetFunctionUrlConfig GetPolicy GetProvisionedConcurrencyConfig InvokeFunction "
@@ -373,7 +380,7 @@ def _monitoring(project: Project) -> list[Statement]:
         allow(
             "ManageBudget",
             "budgets:ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget",
-            f"arn:{project.partition}:budgets::{project.account_id}:budget/{name}*",
+            f"arn:{project.partition}:budgets::{project.account_id}:budget/{name}",
         ),
     ]
 

@@ -50,8 +50,14 @@ def start_machine(
     return instance_id
 
 
-def run_command(account: Account, instance_id: str, lines: Sequence[str]) -> str:
+def run_command(account: Account, instance_id: str, lines: Sequence[str], log_group: str) -> str:
     """Run a short shell script on the machine.
+
+    Args:
+        account: where it is.
+        instance_id: which machine.
+        lines: of the script.
+        log_group: keeps all that it prints.
 
     Returns:
         Its output.
@@ -64,6 +70,10 @@ def run_command(account: Account, instance_id: str, lines: Sequence[str]) -> str
         InstanceIds=[instance_id],
         DocumentName="AWS-RunShellScript",
         Parameters={"commands": list(lines), "executionTimeout": [str(COMMAND_SECONDS)]},
+        CloudWatchOutputConfig={
+            "CloudWatchLogGroupName": log_group,
+            "CloudWatchOutputEnabled": True,
+        },
     )
     command = {"CommandId": sent["Command"]["CommandId"], "InstanceId": instance_id}
     deadline = time.monotonic() + COMMAND_SECONDS

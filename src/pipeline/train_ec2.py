@@ -61,7 +61,7 @@ class Follower:
         return bytes(found["Body"].read())
 
 
-def start_unit(account: Account, instance_id: str, inputs: Inputs) -> None:
+def start_unit(account: Account, instance_id: str, inputs: Inputs, log_group: str) -> None:
     """Start the run's unit on the machine."""
     run_uri = f"s3://{inputs.bucket}/runs/{inputs.run_id}"
     environment = {
@@ -78,6 +78,7 @@ def start_unit(account: Account, instance_id: str, inputs: Inputs) -> None:
     archive = shlex.quote(f"s3://{inputs.bucket}/{inputs.code.key}")
     run_command(account, instance_id, [
         "set -eu",
+        f"echo Starting run {inputs.run_id}",
         # The agent starts commands without a home.
         'HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"; export HOME',
         f'folder="$HOME/kennel/runs/{inputs.run_id}"; mkdir -p "$folder"; cd "$folder"',
@@ -86,7 +87,7 @@ def start_unit(account: Account, instance_id: str, inputs: Inputs) -> None:
         "tar -xzf training.tar.gz",
         f"systemd-run --unit=kennel-{inputs.run_id} --collect --working-directory=\"$folder\" "
         f'--setenv="HOME=$HOME" --setenv="PATH=$PATH" {variables} bash run_on_instance.sh',
-    ])  # fmt: skip
+    ], log_group)  # fmt: skip
 
 
 def follow(account: Account, instance_id: str, run_id: str, follower: Follower) -> None:
@@ -143,7 +144,7 @@ def _train(options: argparse.Namespace) -> None:
     began = time.monotonic()
     instance_id = start_machine(account, stack.ec2_training, stack.name, inputs.run_id, say)
     try:
-        start_unit(account, instance_id, inputs)
+        start_unit(account, instance_id, inputs, stack.ec2_training.log_group)
         say(f"Run {inputs.run_id} goes on there, also when this computer is switched off.")
         follow(account, instance_id, inputs.run_id, Follower(s3, stack.bucket, inputs.run_id))
     finally:

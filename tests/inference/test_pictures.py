@@ -55,7 +55,7 @@ def test_a_picture_below_the_prefix_is_read(pictures: Pictures) -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("absent.jpg", "not_found"), ("secret.jpg", "not_found"), ("large.jpg", "too_large")],
+    [("absent.jpg", "not_found"), ("secret.jpg", "unavailable"), ("large.jpg", "too_large")],
 )
 def test_what_cannot_be_read_has_its_code(pictures: Pictures, name: str, code: str) -> None:
     with pytest.raises(RequestError) as caught:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localaws.core import AwsError
+from localaws.core import AwsError, LocalAws
 from localaws.functions.environment import Event, Outcome, failed
 from localaws.functions.pool import Held, Pool, log_group
+from localaws.functions.traces import write_trace
 from localaws.recorder import Recorder
 
 MAX_PAYLOAD_BYTES = 6 * 2**20
@@ -33,7 +34,8 @@ class Answer:
 class Invoker:
     """Runs events in environments, and writes their logs and metrics."""
 
-    def __init__(self, pool: Pool, recorder: Recorder) -> None:
+    def __init__(self, aws: LocalAws, pool: Pool, recorder: Recorder) -> None:
+        self._aws = aws
         self._pool = pool
         self._recorder = recorder
 
@@ -119,6 +121,7 @@ class Invoker:
             tail = log.tail()
         finally:
             self._pool.give_back(held)
+        write_trace(self._aws, configuration, time.time() - seconds, seconds)
         for dimensions in _dimensions(configuration, function_arn):
             self._recorder.metric("AWS/Lambda", "Invocations", 1, "Count", dimensions)
             failed_ones = 1 if outcome.error else 0

@@ -32,7 +32,7 @@ class Functions:
         self._recorder = Recorder(aws)
         self._code = Code(aws)
         self._pool = Pool(aws, self._code, self._recorder)
-        self._invoker = Invoker(self._pool, self._recorder)
+        self._invoker = Invoker(aws, self._pool, self._recorder)
         self._async = AsyncInvoker(aws, self._invoker)
         self._records = FunctionRecords(aws, self._pool)
         self._provisioned = Provisioned(aws, self._pool, self._configuration)

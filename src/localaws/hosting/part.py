@@ -87,8 +87,18 @@ class Hosting:
         deployment = call.params.get("DeploymentConfig")
         if call.params.get("RetainDeploymentConfig"):
             deployment = endpoint.deployment
+        self._check_alarms(config, deployment or {})
         endpoint.update(config, retained, deployment)
         return json_reply({"EndpointArn": endpoint.arn})
+
+    def _check_alarms(self, config: Mapping[str, Any], deployment: Mapping[str, Any]) -> None:
+        """The alarms that end a deployment are looked at with the new model's role."""
+        alarms = (deployment.get("AutoRollbackConfiguration") or {}).get("Alarms") or []
+        about = {"AlarmNames": [alarm["AlarmName"] for alarm in alarms]}
+        for variant in config["ProductionVariants"] if alarms else []:
+            role = self._records.find_model(variant["ModelName"])["ExecutionRoleArn"]
+            if not self._aws.may(role, "SageMaker", "cloudwatch", "DescribeAlarms", about):
+                raise invalid(f"The role {role} may not look at the alarms of the deployment.")
 
     def _scale(self, call: Call) -> Reply:
         endpoint = self._find(call.params["EndpointName"])

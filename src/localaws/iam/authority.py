@@ -1,6 +1,7 @@
 """Decides about each call, with AWS's words when the answer is no."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from localaws.core import AwsError, Call, Reply
 from localaws.iam.decisions import Decisions
 from localaws.iam.evaluator import Document, Policies, Question, refusal
 from localaws.iam.identity import Principal
+from localaws.iam.interfaces import interface_calls
 from localaws.iam.known import KnownRecords
 from localaws.iam.matching import as_list
 from localaws.iam.needs import Need, Values, needs_of, tag_context
@@ -17,6 +19,7 @@ from localaws.iam.passing import PassedRole, passed_roles
 from localaws.iam.policies import IamRecords, RoleRecord
 from localaws.records import ACCOUNT_ID
 
+log = logging.getLogger("localaws.calls")
 ResourcePolicies = Callable[[str], Document | None]
 """The policy of a bucket or a function, by its ARN."""
 _DENIED = {
@@ -54,6 +57,8 @@ class Authority:
                 self._check_pass(call, principal, passed)
         for passed in roles:
             self._check_taken(call, passed)
+            if passed.checked:
+                self._check_interfaces(call, passed)
 
     def review(self, call: Call, principal: Principal, reply: Reply) -> None:
         """Keep from the caller that an object does not exist, unless it may list the bucket.
@@ -132,6 +137,47 @@ class Authority:
             f"principal '{passed.service}' to assume the role.",
             400,
         )
+
+    def _check_interfaces(self, call: Call, passed: PassedRole) -> None:
+        """Whether a service may make network interfaces with the role."""
+        for operation, params in interface_calls(call):
+            if self.may(str(passed.role), call.service, "ec2", operation, params):
+                continue
+            code, message = "ValidationException", f"The role {passed.role} may not {operation}."
+            if call.service == "lambda":
+                code = "InvalidParameterValueException"
+                message = (
+                    "The provided execution role does not have permissions to call "
+                    f"{operation} on EC2"
+                )
+            raise AwsError(code, message, 400)
+
+    def may(
+        self,
+        role_arn: str,
+        session_name: str,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any],
+    ) -> bool:
+        """See LocalAws."""
+        role = role_arn.rsplit("/", 1)[1]
+        arn = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/{session_name}"
+        call = Call(
+            service=service,
+            operation=operation,
+            params=dict(params),
+            headers={},
+            body=b"",
+            principal_arn=arn,
+            request_id="",
+        )
+        try:
+            self.check(call, Principal(arn=arn, secret_access_key=""))
+        except AwsError as problem:
+            log.info("%s %s:%s for itself: %s", role, service, operation, problem.message)
+            return False
+        return True
 
     def may_take(self, role: RoleRecord, service: str, source_arn: str) -> bool:
         """Whether the role's trust policy lets a service in."""

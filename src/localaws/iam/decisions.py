@@ -15,6 +15,7 @@ class Decisions:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        file.touch()
         self._lock = threading.Lock()
 
     def write(self, question: Question, why_not: str | None) -> None:

@@ -35,6 +35,16 @@ class KnownRecords:
         role = IamRecords().role(role_name)
         return role.boundary_arn if role else None
 
+    def bucket_key(self, bucket: str) -> str | None:
+        """See needs.Known."""
+        from moto.s3.models import s3_backends
+
+        found = s3_backends[ACCOUNT_ID]["aws"].buckets.get(bucket)
+        rules = ((found.encryption if found else None) or {}).get("Rule") or {}
+        chosen = rules.get("ApplyServerSideEncryptionByDefault") or {}
+        key = chosen.get("KMSMasterKeyID")
+        return str(key) if key else None
+
     def launch_template(self, specification: Mapping[str, Any]) -> Mapping[str, Any]:
         """See needs.Known."""
         backend = self._backend

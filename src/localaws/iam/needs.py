@@ -38,6 +38,9 @@ class Known(Protocol):
     def boundary_of(self, role_name: str) -> str | None:
         """ARN of a role's permissions boundary; None when it has none."""
 
+    def bucket_key(self, bucket: str) -> str | None:
+        """ARN of the KMS key that a bucket's objects are encrypted with; None without one."""
+
     def launch_template(self, specification: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a launch template says; empty when it does not exist."""
 

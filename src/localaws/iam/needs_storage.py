@@ -75,7 +75,30 @@ def list_need(bucket: str, prefix: str) -> Need:
     return Need(action="s3:ListBucket", resource=bucket_arn(bucket), context=context)
 
 
-def _s3(call: Call, _: Known) -> list[Need]:
+# Calls that make S3 use a key of KMS for its caller, and what for.
+_KEY_USES = {
+    "CompleteMultipartUpload": ("Decrypt",),
+    "CopyObject": ("GenerateDataKey",),
+    "CreateMultipartUpload": ("GenerateDataKey",),
+    "GetObject": ("Decrypt",),
+    "PutObject": ("GenerateDataKey",),
+    "UploadPart": ("Decrypt", "GenerateDataKey"),
+}
+
+
+def _key_needs(call: Call, known: Known, bucket: str) -> list[Need]:
+    uses = _KEY_USES.get(call.operation, ())
+    key = known.bucket_key(bucket) if uses else None
+    context = {
+        "kms:viaservice": [f"s3.{known.region}.amazonaws.com"],
+        "kms:encryptioncontext:aws:s3:arn": [bucket_arn(bucket, str(call.params.get("Key")))],
+    }
+    if key is None:
+        return []
+    return [Need(action=f"kms:{use}", resource=key, context=context) for use in uses]
+
+
+def _s3(call: Call, known: Known) -> list[Need]:
     params = call.params
     bucket, key = params.get("Bucket"), params.get("Key")
     name = _ACTIONS.get(call.operation, call.operation)
@@ -105,7 +128,7 @@ def _s3(call: Call, _: Known) -> list[Need]:
         path, _sign, query = str(source).lstrip("/").partition("?versionId=")
         from_bucket, _slash, from_key = unquote(path).partition("/")
         needs.append(_object("GetObject", from_bucket, from_key, query or None, {}))
-    return needs
+    return [*needs, *_key_needs(call, known, bucket)]
 
 
 def _object(name: str, bucket: str, key: str, version: str | None, context: Values) -> Need:

@@ -261,3 +261,33 @@ def test_only_models_and_configurations_change_places() -> None:
     state["resources"][0]["type"] = "aws_sagemaker_endpoint"  # type: ignore[index]  # test data
 
     assert restored(state, serving={"old"}) is None
+
+
+def test_what_a_killed_apply_made_to_replace_takes_the_place_of_the_old() -> None:
+    old = {
+        "attributes": {
+            "arn": "arn:aws:sagemaker:us-east-1:123456789012:model/old",
+            "id": "old",
+            "name": "old",
+        }
+    }
+    resource = {
+        "module": "module.endpoint[0]",
+        "type": "aws_sagemaker_model",
+        "name": "this",
+        "instances": [old],
+    }
+    state = {"serial": 5, "resources": [resource]}
+
+    changed = replaced(state, {"module.endpoint[0].aws_sagemaker_model.this": "new"})
+
+    new = {
+        "attributes": {
+            "arn": "arn:aws:sagemaker:us-east-1:123456789012:model/new",
+            "id": "new",
+            "name": "new",
+        }
+    }
+    assert changed["resources"][0]["instances"] == [old | {"deposed": DEPOSED}, new]
+    assert changed["serial"] == 6
+    assert "deposed" not in old

@@ -12,7 +12,7 @@ SERVICES = (
     *("iam", "kms", "lambda", "logs", "resource-groups", "s3", "sagemaker", "scheduler"),
     *("secretsmanager", "sns", "sqs", "ssm"),
 )
-ASKED = {
+ASKED: dict[str, dict[str, Any]] = {
     "application-autoscaling": {"ServiceNamespace": "sagemaker"},
     "budgets": {"AccountId": "123456789012"},
     "iam:ListPolicies": {"Scope": "Local"},

@@ -162,7 +162,7 @@ test: lint ## Every check, fast ones first; what CI runs
 
 .PHONY: regenerate
 regenerate: setup ## Write anew what plans and policies are compared with; read the difference
-	pytest tests/infra -m slow -n 2 --dist loadfile --regenerate
+	pytest tests/infra/test_{access,bootstrap_access,examples,root}.py -n 2 --dist loadfile --regenerate
 
 .PHONY: lock
 lock: .venv/dev ## Pin the newest dependencies, with hashes

@@ -33,7 +33,7 @@ from pipeline.live import (
 from pipeline.opening import take_turn, turn_folder
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import deployed_code, record
-from pipeline.restore import restored, serving_names
+from pipeline.restore import remove_refused, restored, serving_names, take_refused
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
 from pipeline.state import STATE_KEY, ensure_state_bucket, state_bucket
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
@@ -273,6 +273,7 @@ class Deployment:
         serving = serving_names(self._account, self._before.endpoint.name)
         state = restored(self._terraform.pull_state(), serving)
         if state is not None:
+            remove_refused(self._account, take_refused(state, serving))
             self._terraform.push_state(state)
 
     def _explained(self, failure: Failed) -> str:

@@ -77,6 +77,18 @@ def _instances(account: Account, name: str) -> Iterator[str]:
     yield from (i["InstanceId"] for r in reservations for i in r["Instances"])
 
 
+def _tagged(operation: str, items: str, field: str) -> Finder:
+    """Finder for one listing of EC2, by the tag Name."""
+
+    def find(account: Account, name: str) -> Iterator[str]:
+        named = [{"Name": "tag:Name", "Values": [name, f"{name}-*"]}]
+        for item in pages(account.client("ec2"), operation, items, Filters=named):
+            if item.get("State") != "deleted":  # an endpoint is listed for a while after its end
+                yield item[field]
+
+    return find
+
+
 def _scaling_targets(account: Account, name: str) -> Iterator[str]:
     targets = pages(
         account.client("application-autoscaling"), "describe_scalable_targets", "ScalableTargets",
@@ -114,6 +126,10 @@ FINDERS: dict[str, Finder] = {
         "ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"
     ),
     "security group": _listed("ec2", "describe_security_groups", "SecurityGroups", "GroupName"),
+    "VPC endpoint": _tagged("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    "subnet": _tagged("describe_subnets", "Subnets", "SubnetId"),
+    "route table": _tagged("describe_route_tables", "RouteTables", "RouteTableId"),
+    "VPC": _tagged("describe_vpcs", "Vpcs", "VpcId"),
     "function": _listed("lambda", "list_functions", "Functions", "FunctionName"),
     "endpoint": _listed("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
     "endpoint config": _listed(

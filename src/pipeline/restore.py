@@ -2,13 +2,16 @@
 
 The new model and configuration exist then and are what the state calls current; those that still
 serve are `deposed`, which is to say that the next apply removes them, and that an apply of the
-release that serves would make them a second time and fail. So the two change places.
+release that serves would make them a second time and fail. So the two change places. What was
+refused is removed: nothing uses it, and another try of it would make it a second time and fail.
 """
 
 import copy
 from typing import Any
 
-from pipeline.aws import Account, pages
+from botocore.exceptions import ClientError
+
+from pipeline.aws import Account, error_code, pages
 
 KINDS = ("aws_sagemaker_endpoint_configuration", "aws_sagemaker_model")
 
@@ -45,6 +48,40 @@ def restored(state: dict[str, Any], serving: set[str]) -> dict[str, Any] | None:
             swapped |= _swap(resource["instances"], serving)
     repaired["serial"] += 1
     return repaired if swapped else None
+
+
+def take_refused(state: dict[str, Any], serving: set[str]) -> set[tuple[str, str]]:
+    """Take out of a repaired state what does not serve and was to be removed.
+
+    Returns:
+        Type and name of each.
+    """
+    refused = set()
+    for resource in state["resources"]:
+        if resource["type"] in KINDS:
+            kept = []
+            for instance in resource["instances"]:
+                name = instance["attributes"]["name"]
+                if "deposed" in instance and name not in serving:
+                    refused.add((resource["type"], name))
+                else:
+                    kept.append(instance)
+            resource["instances"] = kept
+    return refused
+
+
+def remove_refused(account: Account, refused: set[tuple[str, str]]) -> None:
+    """Delete configurations, then models, that nothing uses."""
+    sagemaker = account.client("sagemaker")
+    for kind, name in sorted(refused):
+        try:
+            if kind == "aws_sagemaker_endpoint_configuration":
+                sagemaker.delete_endpoint_config(EndpointConfigName=name)
+            else:
+                sagemaker.delete_model(ModelName=name)
+        except ClientError as error:
+            if error_code(error) != "ValidationException":
+                raise
 
 
 def _swap(instances: list[dict[str, Any]], serving: set[str]) -> bool:

@@ -31,6 +31,7 @@ ITS_WORK = [
     "lambda:addpermission",
     "lambda:removepermission",
     "lambda:updatefunctioncode",
+    "logs:putresourcepolicy",
     "s3:deletebucketpolicy",
     "s3:putbucketpolicy",
     "s3:putbucketpublicaccessblock",
@@ -41,7 +42,10 @@ ITS_WORK = [
 ]
 EQUAL = {
     # AWS has no name that begins so, but those below /apis/, which are named beside it.
+    "kennel-deployer, FindHttpApis: any name that begins so",
     "kennel-deployer, ManageHttpApis: any name that begins so",
+    # With an HTTP API the deployer may manage what without one it may only find.
+    "kennel-deployer, FindHttpApis: dropped statement",
 }
 
 

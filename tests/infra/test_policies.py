@@ -78,12 +78,20 @@ def test_the_bucket_refuses_requests_without_tls(resources: dict[str, dict[str, 
     ]
 
 
-def test_nobody_is_let_in_and_no_machine_has_a_key_pair(
+def test_nobody_is_let_in_from_outside_and_no_machine_has_a_key_pair(
     resources: dict[str, dict[str, Any]],
 ) -> None:
-    kinds = ("ingress_rule", "aws_security_group_rule", "aws_key_pair")
-    doors = [address for address in resources if any(kind in address for kind in kinds)]
+    rules = {
+        address: values
+        for address, values in resources.items()
+        if "ingress_rule" in address or "aws_security_group_rule" in address
+    }
+    # The network's own endpoints answer its members, and no address.
+    inside = {address for address in rules if address.endswith("ingress_rule.endpoints[0]")}
+    ranges = ("cidr_ipv4", "cidr_ipv6", "prefix_list_id")
+    doors = [address for address in resources if "aws_key_pair" in address]
     doors += [address for address, values in resources.items() if values.get("ingress")]
+    doors += [a for a in rules if a not in inside or any(rules[a].get(r) for r in ranges)]
     keys = [values["key_name"] for values in resources.values() if values.get("key_name")]
 
     assert (doors, keys) == ([], [])

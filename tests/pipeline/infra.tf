@@ -4,6 +4,10 @@ terraform {
   backend "s3" {}
 }
 
+variable "endpoint" {
+  type = any
+}
+
 variable "live_instances" {
   type    = number
   default = null
@@ -32,7 +36,8 @@ variable "tags" {
 }
 
 locals {
-  version = var.release == null ? null : substr(var.release.model.sha256, 0, 12)
+  serving = var.release != null && var.endpoint.mode != "off"
+  version = !local.serving ? null : substr(var.release.model.sha256, 0, 12)
 }
 
 resource "terraform_data" "base" {
@@ -63,7 +68,7 @@ output "stack" {
       log_group          = "/${var.name}/training"
       max_hours          = 4
     }
-    endpoint              = var.release == null ? null : { name = var.name, variant = "live" }
+    endpoint              = !local.serving ? null : { name = var.name, variant = "live" }
     function              = var.release == null ? null : { alias = "live", api_url = null, name = var.name, url = "" }
     model_version         = local.version
     name                  = var.name

@@ -14,7 +14,7 @@ from pipeline.aws import Account
 from pipeline.cli import confirm
 from pipeline.package import package_release
 from pipeline.releases import Record, find_release, record, records
-from pipeline.restore import restored
+from pipeline.restore import restored, take_refused
 
 UNREACHABLE = "/no/such/folder"
 
@@ -215,6 +215,41 @@ def test_after_a_rolled_back_update_what_serves_is_current_again() -> None:
         reversed(expected["resources"][0]["instances"])  # type: ignore[index]  # test data
     )
     assert repaired["serial"] == 6
+
+
+def test_after_a_rolled_back_update_what_was_refused_is_taken_out() -> None:
+    state = a_state(current="old", deposed="new")
+
+    refused = take_refused(state, serving={"old"})
+
+    assert refused == {("aws_sagemaker_model", "new")}
+    assert [
+        i["attributes"]["name"]
+        for r in state["resources"]  # type: ignore[attr-defined]  # test data
+        for i in r["instances"]
+    ] == ["old"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("account", "stack_bucket")
+def test_an_endpoint_that_is_off_is_neither_verified_nor_forgotten(
+    stage: Stage, capsys: pytest.CaptureFixture[str], account: Account, stack_bucket: str
+) -> None:
+    write_model(stage.build / "model")
+    package_release(REPOSITORY, stage.build)
+    endpoint = json.loads(stage.settings_file.read_text())["endpoint"]
+    stage.change_settings(endpoint=endpoint | {"mode": "off"})
+
+    switched = deploy.main([])
+    said = capsys.readouterr().out
+    (stage.build / "release.tfvars.json").unlink()
+    refused = deploy.main([])
+
+    assert switched == 0
+    assert "The endpoint is off" in said
+    assert records(account.client("s3"), stack_bucket) == []
+    assert refused == 2
+    assert f"Function {stage.name} stands, with its endpoint off" in capsys.readouterr().err
 
 
 def test_a_state_whose_current_model_serves_is_left_alone() -> None:

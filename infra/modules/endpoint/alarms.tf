@@ -21,7 +21,7 @@ resource "aws_cloudwatch_metric_alarm" "rollback" {
   comparison_operator = "GreaterThanThreshold"
   dimensions = {
     EndpointConfigName = local.config_name
-    EndpointName       = var.name
+    EndpointName       = local.endpoint_name
     VariantName        = local.variant
   }
   evaluation_periods = 1

@@ -9,15 +9,9 @@ locals {
   rollout_seconds = 3300
 }
 
-# SageMaker refuses to turn an endpoint of instances into a serverless one, so a new mode is a new
-# endpoint under the old name.
-resource "terraform_data" "mode" {
-  input = var.settings.mode
-}
-
 resource "aws_sagemaker_endpoint" "this" {
   endpoint_config_name = aws_sagemaker_endpoint_configuration.this.name
-  name                 = var.name
+  name                 = local.endpoint_name
 
   # A serverless endpoint always changes over at once, and no alarm turns it back.
   dynamic "deployment_config" {
@@ -86,13 +80,13 @@ resource "aws_sagemaker_endpoint" "this" {
   tags = var.tags
 
   lifecycle {
-    replace_triggered_by = [terraform_data.mode]
+    create_before_destroy = true
 
     # SageMaker rolls a failed update back in silence and calls the endpoint healthy again.
     # Without this, the model in use would be deleted next.
     postcondition {
       condition     = self.endpoint_config_name == local.config_name
-      error_message = "The endpoint still runs ${self.endpoint_config_name}: ${local.config_name} did not become healthy, or rang an alarm, and SageMaker went back. The log group /aws/sagemaker/Endpoints/${var.name} says why; repair the model, or apply an older release."
+      error_message = "The endpoint still runs ${self.endpoint_config_name}: ${local.config_name} did not become healthy, or rang an alarm, and SageMaker went back. The log group /aws/sagemaker/Endpoints/${local.endpoint_name} says why; repair the model, or apply an older release."
     }
   }
 

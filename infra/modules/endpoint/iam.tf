@@ -53,7 +53,7 @@ data "aws_iam_policy_document" "this" {
     content {
       sid       = "WriteCapture"
       actions   = ["s3:PutObject"]
-      resources = ["${local.bucket_arn}/${statement.value}/${var.name}/*"]
+      resources = ["${local.bucket_arn}/${statement.value}/${local.endpoint_name}/*"]
     }
   }
 
@@ -71,7 +71,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    resources = ["${local.arn}:logs:${local.account}:log-group:/aws/sagemaker/Endpoints/${var.name}:*"]
+    resources = ["${local.arn}:logs:${local.account}:log-group:/aws/sagemaker/Endpoints/${local.endpoint_name}:*"]
   }
 
   # CloudWatch does not scope this call to a resource, only to a namespace.

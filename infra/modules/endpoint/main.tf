@@ -9,6 +9,10 @@ locals {
   image_is_address = strcontains(var.settings.image, "/")
   image            = local.image_is_address ? var.settings.image : data.aws_sagemaker_prebuilt_ecr_image.this[0].registry_path
 
+  # SageMaker does not turn an endpoint of instances into a serverless one. Under another name, the
+  # new one is there before the old one goes.
+  endpoint_name = local.serverless ? "${var.name}-serverless" : var.name
+
   real_time  = var.settings.mode == "real-time"
   serverless = var.settings.mode == "serverless"
 
@@ -53,7 +57,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/sagemaker/Endpoints/${var.name}"
+  name              = "/aws/sagemaker/Endpoints/${local.endpoint_name}"
   retention_in_days = var.log_retention_days
 
   tags = var.tags

@@ -52,7 +52,7 @@ variable "model" {
 }
 
 variable "name" {
-  description = "Name of the endpoint, and prefix of its models."
+  description = "Name of the endpoint, of a serverless one with `-serverless`, and prefix of its models."
   type        = string
   nullable    = false
 }

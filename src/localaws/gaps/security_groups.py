@@ -1,6 +1,7 @@
-"""EC2: rules between security groups keep their description, which moto loses."""
+"""EC2: rules about other groups and prefix lists keep their description, which moto loses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from localaws import wire
 from localaws.core import Call, Observer, Operation, Reply
@@ -18,17 +19,11 @@ class SecurityGroupRules:
         }
 
     def _made(self, call: Call, reply: Reply) -> Reply:
-        rules = wire.read_result(call, reply).get("SecurityGroupRules", [])
-        pairs = [
-            pair
-            for permission in call.params.get("IpPermissions", [])
-            for pair in permission.get("UserIdGroupPairs", [])
-        ]
-        for rule in rules:
-            other = rule.get("ReferencedGroupInfo", {}).get("GroupId")
-            for pair in pairs:
-                if pair.get("GroupId") == other and pair.get("Description"):
-                    self._descriptions[rule["SecurityGroupRuleId"]] = pair["Description"]
+        descriptions = dict(_described_peers(call.params))
+        for rule in wire.read_result(call, reply).get("SecurityGroupRules", []):
+            peer = rule.get("ReferencedGroupInfo", {}).get("GroupId") or rule.get("PrefixListId")
+            if peer in descriptions:
+                self._descriptions[rule["SecurityGroupRuleId"]] = descriptions[peer]
         return reply
 
     def _described(self, call: Call, reply: Reply) -> Reply:
@@ -38,3 +33,13 @@ class SecurityGroupRules:
             if known and not rule.get("Description"):
                 rule["Description"] = known
         return wire.result(call, members)
+
+
+def _described_peers(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Groups and prefix lists that rules are made about, and their descriptions."""
+    for permission in params.get("IpPermissions", []):
+        peers = [(p.get("GroupId"), p) for p in permission.get("UserIdGroupPairs", [])]
+        peers += [(p.get("PrefixListId"), p) for p in permission.get("PrefixListIds", [])]
+        for peer, said in peers:
+            if peer and said.get("Description"):
+                yield peer, said["Description"]

@@ -26,9 +26,11 @@ def read(changes: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
         unknown = change["change"].get("after_unknown") or {}
         if change["type"] == "aws_lambda_permission" and unknown.get("source_arn"):
             raise ValueError(f"source_arn of {change['address']} {NOT_KNOWN}")
+        if change["type"] == "aws_vpc_endpoint" and unknown.get("policy"):
+            continue  # AWS's own, which lets everything through
         if change["type"] == "aws_lambda_permission":
             found[change["address"]] = _permission(after)
-        elif change["type"].endswith("_policy") and "Principal" in str(after.get("policy")):
+        elif "Principal" in str(after.get("policy")):
             found[change["address"]] = json.loads(after["policy"])
     return found
 
@@ -87,13 +89,17 @@ def swings(document: Document, world: World) -> list[str]:
             word = "lets in" if allowed else "keeps out"
             for line, names in by_place.items():
                 for name in _together(names, line.split(" ")[0], door):
-                    found.setdefault(f"{name} on {line}", []).append(f"{word} {principal}")
+                    found.setdefault(f"{name} {_on(line)}", []).append(f"{word} {principal}")
     lines = []
     for what, whom in found.items():
         everybody = len(whom) == len(principals)
         words = [f"{whom[0].rsplit(' ', 1)[0]} everybody"] if everybody else whom
         lines += [f"{who}: {what}" for who in words]
     return sorted(lines)
+
+
+def _on(line: str) -> str:
+    return line if line.startswith("everywhere") else f"on {line}"
 
 
 def _together(names: list[str], arn: str, door: Access) -> list[str]:

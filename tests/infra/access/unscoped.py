@@ -15,6 +15,7 @@ _REASONS = {
         "ec2:DescribeInstanceCreditSpecifications ec2:DescribeInstanceTypes "
         "ec2:DescribeInstances ec2:DescribeLaunchTemplateVersions ec2:DescribeLaunchTemplates "
         "ec2:DescribeNetworkAcls ec2:DescribeNetworkInterfaces ec2:DescribePrefixLists "
+        "ec2:DescribeRegions "
         "ec2:DescribeRouteTables ec2:DescribeSecurityGroupRules ec2:DescribeSecurityGroups "
         "ec2:DescribeSubnets ec2:DescribeTags ec2:DescribeVolumes ec2:DescribeVpcEndpoints "
         "ec2:DescribeVpcs"
@@ -24,7 +25,7 @@ _REASONS = {
         "lambda:ListFunctions logs:DescribeLogGroups s3:ListAllMyBuckets "
         "sagemaker:ListEndpointConfigs sagemaker:ListEndpoints sagemaker:ListModels "
         "sagemaker:ListNotebookInstanceLifecycleConfigs sagemaker:ListNotebookInstances "
-        "sns:ListTopics"
+        "sagemaker:ListTrainingJobs sns:ListTopics sqs:ListQueues"
     ),
     "Application Auto Scaling scopes none of its Describe calls": (
         "application-autoscaling:DescribeScalableTargets "
@@ -33,6 +34,15 @@ _REASONS = {
     ),
     "Systems Manager does not scope what it tells of instances and of commands": (
         "ssm:DescribeInstanceInformation ssm:GetCommandInvocation"
+    ),
+    "quotas and metrics are read of the whole account; AWS scopes them to nothing": (
+        "cloudwatch:GetMetricStatistics lambda:GetAccountSettings servicequotas:GetServiceQuota "
+        "servicequotas:ListServiceQuotas"
+    ),
+    "API Gateway asks them of who gives it an access log; AWS scopes them to nothing": (
+        "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeResourcePolicies "
+        "logs:GetLogDelivery logs:ListLogDeliveries logs:PutResourcePolicy "
+        "logs:UpdateLogDelivery"
     ),
     "a subscription is not a resource of SNS": "sns:GetSubscriptionAttributes sns:Unsubscribe",
 }

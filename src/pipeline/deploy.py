@@ -7,7 +7,7 @@ written down for `make rollback`.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 from contract.release import Release, read_release
 from contract.stack import Stack
 from contract.strict import ContractError, parse, require
-from pipeline.adopting import find_orphans, replaced
 from pipeline.aws import Account, bucket_exists
 from pipeline.bootstrap import require_boundary
 from pipeline.canary import PlannedTrial, open_trial, planned_trial, watch
@@ -36,6 +35,7 @@ from pipeline.releases import deployed_code, record
 from pipeline.restore import remove_refused, restored, serving_names, take_refused
 from pipeline.stacks import STACK_FILE, live_parts, write_stack
 from pipeline.state import STATE_KEY, ensure_state_bucket, state_bucket
+from pipeline.takeover import sweep, take_over
 from pipeline.terraform import PLUGIN_DIED, Change, Terraform, TerraformFailed
 from pipeline.turns import Turn
 from pipeline.unfinished import Note
@@ -167,6 +167,7 @@ class Deployment:
             remove_endpoint(self._account, name)
             say(f"Removed the endpoint {name}, which could not be made.")
         self._keep_what_serves()
+        sweep(self._account, name, self._terraform.pull_state())
 
     def _refuse_to_remove(self) -> None:
         before = self._before
@@ -219,29 +220,15 @@ class Deployment:
         variables: dict[str, Any] = {} if count is None else {"live_instances": count}
         if release is not None and self._trial is not None:
             variables["function_trial"] = asdict(self._trial)
-        changes = self._terraform.plan(files, variables, lock=lock)
         if self._unfinished is None or self._wishes.plan_only or not lock:
-            return changes
-        taken: dict[str, str] = {}
-        while changes is not None and (orphans := self._orphans(taken)):
-            taken |= orphans
-            self._terraform = self._root.importing(taken)
-            changes = self._terraform.plan(files, variables)
+            return self._terraform.plan(files, variables, lock=lock)
+        self._terraform, changes = take_over(
+            self._account,
+            self._place.settings,
+            self._root,
+            lambda terraform: terraform.plan(files, variables),
+        )
         return changes
-
-    def _orphans(self, taken: Mapping[str, str]) -> dict[str, str]:
-        """What the last plan would make and is there already, to be imported."""
-        settings = self._place.settings
-        planned = [one for one in self._terraform.to_make() if one.address not in taken]
-        tags = {"project": settings.name, "stage": settings.stage}
-        orphans = find_orphans(self._account, planned, tags)
-        for address in orphans:
-            say(f"  there already: {address}")
-        successors = {one.address: orphans.pop(one.address)
-                      for one in planned if one.replaces and one.address in orphans}  # fmt: skip
-        if successors:
-            self._terraform.push_state(replaced(self._terraform.pull_state(), successors))
-        return orphans
 
     def _ask(self, changes: Sequence[Change]) -> None:
         if self._place.settings.stage == "local" or self._wishes.yes:
@@ -256,8 +243,6 @@ class Deployment:
             self._terraform.apply()
         except TerraformFailed as failure:
             if PLUGIN_DIED not in str(failure):
-                if failure.kept_state:
-                    self._note.remove()
                 raise
             say("Terraform's provider did not answer; planning and applying once more.")
             if self._plan(release) is not None:

@@ -42,15 +42,7 @@ class Change:
 
 
 class TerraformFailed(Failed):
-    """Terraform said no; the message is what it said.
-
-    Attributes:
-        kept_state: whether it ended in order, and so its state knows all that it made.
-    """
-
-    def __init__(self, message: str, *, kept_state: bool = True) -> None:
-        super().__init__(message)
-        self.kept_state = kept_state
+    """Terraform said no; the message is what it said."""
 
 
 class Terraform:
@@ -204,7 +196,8 @@ class Terraform:
         code, text, complaint = self._terraform.cmd("state pull")
         if code != 0:
             raise TerraformFailed(f"terraform state pull failed.\n{complaint}")
-        state: dict[str, Any] = json.loads(text)
+        # Before the first apply there is no text at all.
+        state: dict[str, Any] = json.loads(text or '{"resources": []}')
         return state
 
     def push_state(self, state: Mapping[str, Any]) -> None:
@@ -235,9 +228,7 @@ class Terraform:
             self._tell(f"Terraform's provider did not answer; trying {name} once more.")
             code, _, complaint = call()
         if code not in fine:
-            raise TerraformFailed(
-                f"terraform {name} failed.\n{_advised(complaint.strip())}", kept_state=code > 0
-            )
+            raise TerraformFailed(f"terraform {name} failed.\n{_advised(complaint.strip())}")
         return code
 
 

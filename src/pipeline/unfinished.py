@@ -1,8 +1,8 @@
-"""The note beside Terraform's state that says: an apply is under way, or was killed.
+"""The note beside Terraform's state that says: an apply is under way, or did not come to its end.
 
-It is written before Terraform changes anything and removed when Terraform has ended and kept its
-state. When a later command finds it while nobody holds the lock, there may be things that the
-state does not know.
+It is written before Terraform changes anything and removed when all is changed. When a later
+command finds it while nobody holds the lock, there may be things that the state does not know, or
+that nothing uses any more.
 """
 
 import json

@@ -99,8 +99,8 @@ class Apply:
 class started:  # noqa: N801 - it is used as a verb
     """Starts `make apply`, and kills what is left of it at the end."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._command = ["make", "--no-print-directory", "apply", f"BUILD={stage.build}"]
+    def __init__(self, stage: Stage, *knobs: str) -> None:
+        self._command = ["make", "--no-print-directory", "apply", f"BUILD={stage.build}", *knobs]
 
     def __enter__(self) -> Apply:
         process = subprocess.Popen(

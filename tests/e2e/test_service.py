@@ -25,6 +25,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from tests.e2e.inventory import inventory
+from tests.e2e.killing import started
 from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, changes, processes_below
 from tests.events.samples import Sample, samples
 from tests.events.samples import picture as picture_bytes
@@ -363,12 +365,14 @@ class RollOver:
     callers: Callers
     changes: list[str]
     """Terraform's changes: a sign and an address each."""
+    updates: int
+    """How often the endpoint was told to change."""
     instances: int
-    """After the deployment; there were two before."""
+    """After the deployment; there were four before."""
 
 
-def scale_to_two(stage: Stage) -> dict[str, str]:
-    """Give the endpoint a second instance that autoscaling leaves alone; returns its variant."""
+def scale(stage: Stage, instances: int) -> dict[str, str]:
+    """Give the endpoint instances that autoscaling leaves alone; returns its variant."""
     assert stage.stack.endpoint is not None
     name, variant = stage.stack.endpoint.name, stage.stack.endpoint.variant
     target = {
@@ -381,7 +385,7 @@ def scale_to_two(stage: Stage) -> dict[str, str]:
     sagemaker = stage.client("sagemaker")
     sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=name,
-        DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": 2}],
+        DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": instances}],
     )
     sagemaker.get_waiter("endpoint_in_service").wait(
         EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
@@ -397,7 +401,9 @@ def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ro
     old = read_release(deployed.build / "release.tfvars.json").version
     deployed.make("train", f"HYPERPARAMETERS={second}")
     deployed.make("package")
-    target = scale_to_two(deployed)
+    target = scale(deployed, 4)
+
+    updates = deployed.calls("sagemaker:UpdateEndpoint")
 
     with Callers(asking(deployed), 2) as callers:
         output = deployed.make("apply")
@@ -406,6 +412,7 @@ def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ro
     found = deployed.client("sagemaker").describe_endpoint(
         EndpointName=deployed.stack.endpoint.name
     )
+    scale(deployed, 1)
     on = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False}
     deployed.client("application-autoscaling").register_scalable_target(**target, SuspendedState=on)
     return RollOver(
@@ -413,6 +420,7 @@ def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ro
         new=read_release(deployed.build / "release.tfvars.json").version,
         callers=callers,
         changes=changes(output),
+        updates=deployed.calls("sagemaker:UpdateEndpoint") - updates,
         instances=found["ProductionVariants"][0]["DesiredInstanceCount"],
     )
 
@@ -432,10 +440,81 @@ def test_a_new_model_updates_one_endpoint_in_place_and_nothing_else(rolled_over:
         "± module.endpoint[0].aws_sagemaker_endpoint_configuration.this",
         "± module.endpoint[0].aws_sagemaker_model.this",
     ]
+    assert rolled_over.updates == 1
 
 
 def test_a_deployment_keeps_the_fleet_as_large_as_it_was(rolled_over: RollOver) -> None:
-    assert rolled_over.instances == 2
+    assert rolled_over.instances == 4
+
+
+ROLL_OVER = [
+    '~ module.endpoint[0].aws_cloudwatch_metric_alarm.rollback["5xx"]',
+    '~ module.endpoint[0].aws_cloudwatch_metric_alarm.rollback["latency"]',
+    "~ module.endpoint[0].aws_sagemaker_endpoint.this",
+    "± module.endpoint[0].aws_sagemaker_endpoint_configuration.this",
+]
+"""The alarms that may stop a roll-over watch the configuration that comes."""
+MODEL_TOO = ["± module.endpoint[0].aws_sagemaker_model.this"]
+ROLE_TOO = ['~ module.endpoint[0].module.role.aws_iam_role_policy.this["endpoint"]']
+CHANGED_ALONE = {
+    "instance_type": ("ml.m7i.large", []),
+    "image": ("pytorch-inference:2.5.1-cpu-py311-ubuntu22.04-sagemaker", MODEL_TOO),
+    "pictures_prefix": ("photos/", MODEL_TOO + ROLE_TOO),
+}
+"""Settings of the endpoint: their new value, and what is new besides the configuration."""
+
+
+# RO
+@pytest.mark.parametrize("name", CHANGED_ALONE)
+def test_a_setting_changed_alone_updates_the_endpoint_once_and_nothing_else(
+    deployed: Stage, name: str
+) -> None:
+    names = list(CHANGED_ALONE)
+    values = {one: CHANGED_ALONE[one][0] for one in names[: names.index(name) + 1]}
+    value, besides = CHANGED_ALONE[name]
+    updates = deployed.calls("sagemaker:UpdateEndpoint")
+
+    output = deployed.make("apply", deployed.settings(endpoint=values))
+
+    assert sorted(changes(output)) == sorted([*ROLL_OVER, *besides])
+    assert deployed.calls("sagemaker:UpdateEndpoint") == updates + 1
+    assert str(value) in str(served(deployed))
+
+
+# RO
+def test_a_roll_over_that_is_killed_is_finished_by_the_next_apply(deployed: Stage) -> None:
+    """Killed when the endpoint has been told to change, and the state does not know it."""
+    values = {name: value for name, (value, _) in CHANGED_ALONE.items()} | {"capture_percent": 20}
+    settings = deployed.settings(endpoint=values)
+    updates = deployed.calls("sagemaker:UpdateEndpoint")
+    with started(deployed, settings) as apply:
+        apply.reaches("made .*endpoint_configuration")
+        while deployed.calls("sagemaker:UpdateEndpoint") == updates:
+            threading.Event().wait(0.02)
+        apply.signal(signal.SIGKILL)
+
+    output = deployed.make("apply", settings)
+
+    assert "there already: module.endpoint[0].aws_sagemaker_endpoint_configuration" in output
+    assert deployed.calls("sagemaker:UpdateEndpoint") == updates + 1
+    assert "20" in str(served(deployed)["capture"])
+    assert len(deployed.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]) == 1
+    assert "No changes" in deployed.make("plan", settings)
+
+
+def served(stage: Stage) -> dict[str, Any]:
+    """Configuration and model that the endpoint says it serves with."""
+    assert stage.stack.endpoint is not None
+    sagemaker = stage.client("sagemaker")
+    endpoint = sagemaker.describe_endpoint(EndpointName=stage.stack.endpoint.name)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    return {
+        "instance_type": config["ProductionVariants"][0]["InstanceType"],
+        "image": model["PrimaryContainer"]["Image"],
+        "environment": model["PrimaryContainer"]["Environment"],
+        "capture": config.get("DataCaptureConfig"),
+    }
 
 
 def test_a_model_that_cannot_start_leaves_the_old_one_serving(deployed: Stage) -> None:
@@ -496,13 +575,18 @@ def test_ec2_and_sagemaker_train_the_same_model_as_the_laptop(deployed: Stage) -
     assert state["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
 
 
-def test_destroy_leaves_nothing_and_no_process(deployed: Stage) -> None:
+def test_destroy_leaves_what_a_new_account_has_and_no_process(deployed: Stage) -> None:
+    before = inventory(deployed.client)
     deployed.make("destroy")
 
-    assert deployed.client("s3").list_buckets()["Buckets"] == []
-    assert deployed.client("sagemaker").list_endpoints()["Endpoints"] == []
-    assert deployed.client("sagemaker").list_models()["Models"] == []
-    assert deployed.client("lambda").list_functions()["Functions"] == []
-    assert containers(deployed) == []
+    after = inventory(deployed.client)
+    running = containers(deployed)
     deployed.make("local-down")
-    assert processes_below(deployed.build) == []
+    processes = processes_below(deployed.build)
+    deployed.make("local-up")
+    new = inventory(Stage(build=deployed.build).client)
+
+    assert {"s3:ListBuckets.Buckets", "sagemaker:ListModels.Models"} <= before.keys()
+    assert {"application-autoscaling:DescribeScalingPolicies.ScalingPolicies"} <= before.keys()
+    assert after == new
+    assert running == processes == []

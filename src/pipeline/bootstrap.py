@@ -6,6 +6,7 @@ REMOVE=1 takes it away again, when nothing of the stage stands.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,9 +47,16 @@ def project_of(settings: Settings, account_id: str) -> Project:
         partition=partition_of(settings.region),
         boundary_arn=settings.permissions_boundary_arn,
         kms_key_arn=settings.storage.kms_key_arn,
+        own_repository=_own_repository(settings.endpoint.image, account_id, settings.region),
         own_vpc=settings.network.mode == "own",
         http_api=settings.function.api is not None,
     )
+
+
+def _own_repository(image: str, account_id: str, region: str) -> str | None:
+    own = rf"{account_id}\.dkr\.ecr\.{region}\.amazonaws\.com(?:\.cn)?/([^:@]+)"
+    found = re.match(own, image)
+    return found[1] if found else None
 
 
 def require_boundary(account: Account, settings: Settings) -> None:

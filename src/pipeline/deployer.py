@@ -35,8 +35,8 @@ def trust(project: Project) -> Document:
 
 
 def _looking(project: Project) -> list[Statement]:
-    """AWS does not scope these to resources, but for the last, which looks at AWS's own."""
-    return [
+    """AWS does not scope these to resources, but for the last, of the endpoint's own image."""
+    statements = [
         allow(
             "LookAroundEc2",
             "ec2:DescribeAvailabilityZones DescribeImages DescribeInstanceCreditSpecifications "
@@ -70,12 +70,11 @@ def _looking(project: Project) -> list[Statement]:
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
-        allow(
-            "FindImages",
-            "ecr:DescribeImages",
-            f"arn:{project.partition}:ecr:*:*:repository/*",
-        ),
     ]
+    if project.own_repository:
+        repository = project.arn("ecr", f"repository/{project.own_repository}")
+        statements.append(allow("FindImage", "ecr:DescribeImages", repository))
+    return statements
 
 
 def _state(project: Project) -> list[Statement]:
@@ -328,8 +327,9 @@ def _lambda(project: Project) -> list[Statement]:
         ),
     ]
     apis = f"arn:{project.partition}:apigateway:{project.region}::"
-    statements.append(allow("FindHttpApis", "apigateway:GET", f"{apis}/apis"))
-    if project.http_api:
+    if not project.http_api:
+        statements.append(allow("FindHttpApis", "apigateway:GET", f"{apis}/apis"))
+    else:
         statements += [
             # AWS chooses an API's name, and its parts bear no tags.
             allow(

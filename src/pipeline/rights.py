@@ -33,6 +33,8 @@ class Project:
     boundary_arn: str | None = None
     """The boundary that every role must have; null is the project's own."""
     kms_key_arn: str | None = None
+    own_repository: str | None = None
+    """Of the endpoint's image, where it is one of this account."""
     own_vpc: bool = False
     http_api: bool = False
 

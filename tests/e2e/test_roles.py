@@ -59,7 +59,7 @@ def decisions(prepared: tuple[Stage, str]) -> Decisions:
     return Decisions(prepared[0].build / "local" / "decisions.jsonl")
 
 
-def test_the_deployer_predicts_trains_deploys_and_goes_back(
+def test_the_deployer_looks_predicts_trains_deploys_and_goes_back(
     prepared: tuple[Stage, str], tmp_path: Path
 ) -> None:
     stage, settings = prepared
@@ -68,6 +68,7 @@ def test_the_deployer_predicts_trains_deploys_and_goes_back(
     values = json.loads(Path("examples/hyperparameters.json").read_text()) | {"seed": 8}
     other.write_text(json.dumps(values))
 
+    stage.make("doctor", settings, ROLE)
     stage.make("predict", settings, ROLE, f"IMAGE={stage.picture()}")
     stage.make("train-ec2", settings, ROLE, HYPERPARAMETERS)
     stage.make("train-sagemaker", settings, ROLE, f"HYPERPARAMETERS={other}")

@@ -589,4 +589,5 @@ def test_destroy_leaves_what_a_new_account_has_and_no_process(deployed: Stage) -
     assert {"s3:ListBuckets.Buckets", "sagemaker:ListModels.Models"} <= before.keys()
     assert {"application-autoscaling:DescribeScalingPolicies.ScalingPolicies"} <= before.keys()
     assert after == new
-    assert running == processes == []
+    assert running == []
+    assert processes == []

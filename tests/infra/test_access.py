@@ -106,6 +106,12 @@ def test_no_statement_allows_by_wildcard_or_by_exception(planned: dict[str, Vari
     assert [line for role in _roles(planned) for line in gates.broken_rules(role)] == []
 
 
+def test_nothing_is_allowed_everywhere_by_a_pattern_that_only_looks_narrow(
+    planned: dict[str, Variant], world: World
+) -> None:
+    assert {action for role in _roles(planned) for action in gates.unlimited(role, world)} == set()
+
+
 def test_the_boundary_takes_nothing_from_a_role_that_it_needs(
     planned: dict[str, Variant], world: World
 ) -> None:

@@ -10,6 +10,7 @@ from tests.pipeline.test_package import REPOSITORY
 from contract.release import Artifact, Release
 from contract.strict import ContractError
 from pipeline import deploy, rollback
+from pipeline.adopting import DEPOSED, replaced
 from pipeline.aws import Account
 from pipeline.cli import confirm
 from pipeline.package import package_release
@@ -261,3 +262,25 @@ def test_only_models_and_configurations_change_places() -> None:
     state["resources"][0]["type"] = "aws_sagemaker_endpoint"  # type: ignore[index]  # test data
 
     assert restored(state, serving={"old"}) is None
+
+
+def test_what_a_killed_apply_made_to_replace_takes_the_place_of_the_old() -> None:
+    def model(name: str, **more: str) -> dict[str, object]:
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:model/{name}"
+        return {"attributes": {"arn": arn, "id": name, "name": name}, **more}
+
+    resource = {
+        "module": "module.endpoint[0]",
+        "type": "aws_sagemaker_model",
+        "name": "this",
+        "instances": [model("old")],
+    }
+
+    changed = replaced(
+        {"serial": 5, "resources": [resource]},
+        {"module.endpoint[0].aws_sagemaker_model.this": "new"},
+    )
+
+    assert changed["resources"][0]["instances"] == [model("old", deposed=DEPOSED), model("new")]
+    assert changed["serial"] == 6
+    assert resource["instances"] == [model("old")]

@@ -58,6 +58,12 @@ def dead_grants(role: Role, world: World) -> Iterator[str]:
                 yield f"{role.name}, {statement.get('Sid', place)}: {pattern}"
 
 
+def unlimited(role: Role, world: World) -> set[str]:
+    """Actions that a role may do anywhere, however its statements write that, and are unlisted."""
+    found = answers(role, world)
+    return {action for action, lines in found.items() if "everywhere" in lines} - set(UNSCOPED)
+
+
 def everywhere(roles: Iterable[Role]) -> set[str]:
     """Actions that some statement allows on every resource."""
     return {

@@ -102,7 +102,7 @@ def load() -> Callable[[Any, Context], Any]:
 
 
 def finish(request_id: str) -> None:
-    """Say that the output of a request is complete, and how much memory was used at most."""
+    """Say that the output so far is complete, and how much memory was used at most."""
     sys.stderr.flush()
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kilobytes = used if sys.platform != "darwin" else used // 1024
@@ -160,6 +160,7 @@ def main() -> int:
         print(f"[ERROR] {shape['errorType']}: {shape['errorMessage']}", flush=True)  # noqa: T201
         post(connection, "/init/error", json.dumps(shape).encode())
         return 1
+    finish("init")
     while True:
         serve(connection, handler, formatter)
 

@@ -171,6 +171,7 @@ class Environment:
                     "Sandbox.Timedout", f"Init timed out after {timeout_seconds:.2f} seconds"
                 )
         if self._ready.is_set():
+            self._wait_for_output()
             return None
         self.broken = True
         return self._init_error or self._exited("")

@@ -32,6 +32,9 @@ NOT_OURS = re.compile(
 )
 """Lists that do not say what a stack has left behind, each with its reason."""
 
+AWS_OWN = ("/aws/sagemaker/NotebookInstances", "/aws/sagemaker/TrainingJobs")
+"""Log groups for the notebooks and jobs of all projects: no stack may take them away."""
+
 
 def inventory(client: Callable[[str], Any]) -> dict[str, int]:
     """How many things each list has, by call and list; empty ones are left out."""
@@ -68,5 +71,8 @@ def _lists(answer: dict[str, Any]) -> Iterator[tuple[str, int]]:
             instances = (i for reservation in value for i in reservation["Instances"])
             # EC2 shows terminated instances for an hour.
             yield name, sum(i["State"]["Name"] != "terminated" for i in instances)
+        elif name == "logGroups":
+            groups = (group["logGroupName"] for group in value)
+            yield from ((f"{name} {group}", 1) for group in groups if group not in AWS_OWN)
         elif isinstance(value, list):
             yield name, len(value)

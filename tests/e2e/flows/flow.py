@@ -1,5 +1,6 @@
 """What every flow is given: the stage, and how to tell whether something was written."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ Flow = Callable[[], bool]
 """The smallest real thing that a statement is for; says whether it worked."""
 
 
-class Flows:
+class Flows(ABC):
     """Flows of one role."""
 
     role: str
@@ -23,9 +24,9 @@ class Flows:
         self.stack = stage.stack
         self.decisions = decisions
 
+    @abstractmethod
     def by_statement(self) -> dict[str, Flow]:
         """What each statement of the role's own policy is for, by Sid."""
-        raise NotImplementedError
 
     def by_policy(self) -> dict[str, Flow]:
         """What every statement of another policy of the role is for, by the policy's name."""

@@ -64,11 +64,12 @@ class Server:
         """Send a picture."""
         return self.send("POST", "/invocations", body, {"Content-Type": content_type, **headers})
 
-    def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
-        """The count-th log line of this name, as soon as there is one."""
+    def wait_for(self, event: str, count: int = 1, **facts: Any) -> dict[str, Any]:
+        """The count-th log line of this name that says these facts, as soon as there is one."""
+        wanted = {"event": event, **facts}
 
         def found() -> list[dict[str, Any]]:
-            return [line for line in self.log if line["event"] == event]
+            return [line for line in self.log if wanted.items() <= line.items()]
 
         with self.changed:
             self.changed.wait_for(lambda: self.ended or len(found()) >= count, WAIT_SECONDS)

@@ -85,8 +85,7 @@ def test_the_callers_request_id_is_in_the_reply_and_in_the_log(server: Server) -
     reply = server.invoke(picture("rgb.jpg"), **attributes)
 
     assert reply.headers["x-request-id"] == "abc-123"
-    server.wait_for("request")
-    line = next(line for line in server.log if line.get("request_id") == "abc-123")
+    line = server.wait_for("request", request_id="abc-123")
     assert (line["status"], set(line["stage_ms"])) == (200, {"fetch", "decode", "predict"})
 
 

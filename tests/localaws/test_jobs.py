@@ -210,7 +210,7 @@ def test_a_job_trains_as_the_toolkit_does_and_leaves_its_model(studio: Studio) -
         "Starting", "Downloading", "Training", "Uploading", "Completed",
     ]  # fmt: skip
     assert about["BillableTimeInSeconds"] >= 1
-    assert not (Path(studio.aws.folder) / "jobs" / "trains").exists()
+    until(lambda: not (Path(studio.aws.folder) / "jobs" / "trains").exists())
 
 
 def test_metrics_are_read_from_the_log(studio: Studio) -> None:

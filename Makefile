@@ -61,7 +61,7 @@ demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a depl
 		python -m localaws run --folder $(call path,$(DEMO)/local) --region $(REGION) -- python -m pipeline.demo --build $(call path,$(DEMO)) $(if $(KEEP),--keep)
 
 .PHONY: setup
-setup: .venv/train .venv/serve .venv/infra .venv/dev .venv-audit/audit build/terraform.rc ## Install everything, from hashed locks
+setup: .venv/train .venv/serve .venv/infra .venv/dev .venv/tune .venv/notebook .venv-audit/audit .venv-toolkit/toolkit build/terraform.rc ## Install everything, from hashed locks
 
 ##@ Model
 
@@ -72,7 +72,7 @@ data: .venv/train ## Draw an example folder of labelled photos into DATA
 
 .PHONY: train
 train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
-	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) $(OVERRIDES)
+	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES)
 
 .PHONY: train-ec2
 train-ec2: .venv/infra $(IMAGES) build/terraform.rc ## Train on the stage's EC2 instance, then stop it
@@ -173,9 +173,9 @@ lock: .venv/dev ## Pin the newest dependencies, with hashes
 	@$(PYTHON) src/pipeline/setup.py python $*
 	@touch $@
 
-.venv-audit/audit: requirements/audit.txt
+.venv-audit/% .venv-toolkit/%: requirements/%.txt
 	@$(HAS_PYTHON)
-	@$(PYTHON) src/pipeline/setup.py python audit
+	@$(PYTHON) src/pipeline/setup.py python $*
 	@touch $@
 
 build/terraform.rc: src/pipeline/setup.py

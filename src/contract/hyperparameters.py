@@ -13,7 +13,7 @@ class Hyperparameters:
     """How one model is trained."""
 
     method: Literal["head", "finetune"] = "head"
-    """head: frozen backbone, its features computed once. finetune: every layer learns."""
+    """head: frozen backbone, its features computed once. finetune: its layers learn too."""
 
     backbone: str = "resnet50"
     """Any classification network of torchvision, by its function name."""
@@ -28,7 +28,7 @@ class Hyperparameters:
     """Pictures per step."""
 
     learning_rate: float = 0.003
-    """Of Adam (head) or AdamW (finetune)."""
+    """Of AdamW, at its highest."""
 
     weight_decay: float = 0.0001
     """Decoupled decay of the weights."""
@@ -38,6 +38,51 @@ class Hyperparameters:
 
     label_smoothing: float = 0.0
     """Share of the target spread over all classes, in training only."""
+
+    solver: Literal["adam", "lbfgs", "ridge"] = "adam"
+    """How a head is fitted; lbfgs (logistic regression) and ridge (closed form) fit linear ones."""
+
+    views: int = 1
+    """Distinct views of each training picture that a head sees; 1 is the plain one."""
+
+    stages: int = 0
+    """How many of the backbone's last stages learn in fine-tuning; 0 is all of them."""
+
+    layer_rate_decay: float = 1.0
+    """Each stage's rate as a share of the rate of the stage after it."""
+
+    batch_norm: Literal["frozen", "adaptive"] = "frozen"
+    """frozen: BatchNorm keeps the statistics it came with. adaptive: it follows the batches."""
+
+    augmentation: Literal["none", "crop", "trivial"] = "crop"
+    """none: the plain view. crop: random squares, mirrored. trivial: one random change on top."""
+
+    mixup: float = 0.0
+    """Alpha of the Beta distribution that pictures are mixed by; 0 mixes none."""
+
+    ema_decay: float = 0.0
+    """Of the moving average of the weights that is judged and kept; 0 keeps none."""
+
+    warmup_epochs: float = 0.0
+    """Over which the rate rises from zero; may be a fraction."""
+
+    schedule: Literal["constant", "cosine"] = "constant"
+    """What the rate does after the warm-up; cosine ends at zero."""
+
+    clip_norm: float = 0.0
+    """Longest gradient, as its L2 norm; 0 clips none."""
+
+    accumulate: int = 1
+    """Batches whose gradients make one step."""
+
+    balanced: bool = False
+    """Whether each class's loss is weighted by the inverse of its number of pictures."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 where it is measured to be faster and to agree, in runs that are worth measuring."""
+
+    compiled: Literal["auto", "never", "always"] = "auto"
+    """Whether torch.compile is used; auto: where it is measured to pay."""
 
     seed: int = 7
     """Same seed, same data, same machine: same numbers."""
@@ -51,7 +96,24 @@ class Hyperparameters:
         require(0 <= self.weight_decay <= 1, "weight_decay must be 0 to 1.")
         require(0 <= self.hidden_units <= 65_536, "hidden_units must be 0 to 65536.")
         require(0 <= self.label_smoothing < 1, "label_smoothing must be 0 to below 1.")
+        require(
+            self.solver == "adam" or self.hidden_units == 0,
+            f"solver {self.solver} fits a linear head: set hidden_units to 0, not "
+            f"{self.hidden_units}, or solver to adam.",
+        )
+        require(1 <= self.views <= 1000, "views must be 1 to 1000.")
+        require(0 <= self.stages <= 100, "stages must be 0 (all) to 100.")
+        require(0 < self.layer_rate_decay <= 1, "layer_rate_decay must be above 0 and at most 1.")
+        require(0 <= self.mixup <= 10, "mixup must be 0 (none) to 10.")
+        require(0 <= self.ema_decay < 1, "ema_decay must be 0 (none) to below 1.")
+        require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs must be 0 to epochs.")
+        require(self.clip_norm >= 0, "clip_norm must be 0 (none) or more.")
+        require(1 <= self.accumulate <= 1024, "accumulate must be 1 to 1024.")
         require(0 <= self.seed < 2**32, "seed must be 0 to 4294967295.")
+
+
+TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+"""Python writes True, JSON true."""
 
 
 def read_hyperparameters(path: Path) -> Hyperparameters:
@@ -81,7 +143,7 @@ def from_text(values: dict[str, str], base: Hyperparameters) -> Hyperparameters:
     for name, text in values.items():
         kind = kinds.get(name, str)
         try:
-            merged[name] = kind(text)
-        except ValueError:
+            merged[name] = TRUTHS[text.lower()] if kind is bool else kind(text)
+        except (KeyError, ValueError):
             merged[name] = text  # parse() below names the field and the kind it wants
     return parse(Hyperparameters, merged, "hyperparameters")

@@ -1,7 +1,8 @@
 """`make lock`: pins every dependency group of pyproject.toml, with hashes, to requirements/.
 
-All groups are resolved together first, so that a package has one version everywhere; only the
-tools of the audit are resolved alone, for an environment of their own. CUDA libraries go to
+All groups are resolved together first, so that a package has one version everywhere; only
+the tools of the audit and the SageMaker training toolkit are resolved alone, each for an
+environment of its own. CUDA libraries go to
 cuda.txt: only the CUDA build of torch needs them. cpu.txt names CPU builds of torch that are taken
 instead where pip can find one.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
 
-ALONE = "audit"
+ALONE = ("audit", "toolkit")
 
 CPU_BUILDS = [
     # Wheels that a machine may offer to pip as files; far smaller than the CUDA build.
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write requirements/<group>.txt for every group, cuda.txt and cpu.txt."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     listed = tomllib.loads(Path("pyproject.toml").read_text())["dependency-groups"]
-    groups = [group for group in listed if group != ALONE]
+    groups = [group for group in listed if group not in ALONE]
     folder = Path("requirements")
     with tempfile.TemporaryDirectory() as temporary:
         constraints = Path(temporary) / "constraints.txt"
@@ -53,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for group in groups:
             entries = [e for e in compile_lock([group], constraints) if not CUDA.match(e)]
             (folder / f"{group}.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
-    alone = compile_lock([ALONE], None)
-    (folder / f"{ALONE}.txt").write_text("\n".join(alone) + "\n", encoding="utf-8")
+    for group in ALONE:
+        alone = compile_lock([group], None)
+        (folder / f"{group}.txt").write_text("\n".join(alone) + "\n", encoding="utf-8")
     cuda = [entry for entry in together if CUDA.match(entry)]
     (folder / "cuda.txt").write_text("\n".join(cuda) + "\n", encoding="utf-8")
     (folder / "cpu.txt").write_text("\n".join(CPU_BUILDS) + "\n", encoding="utf-8")

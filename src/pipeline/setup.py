@@ -3,7 +3,7 @@
 Runs before anything is installed, so it uses the standard library only:
 
     python3 src/pipeline/setup.py python train serve    # dependency groups into .venv
-    python3 src/pipeline/setup.py python audit          # into .venv-audit: its versions differ
+    python3 src/pipeline/setup.py python audit          # into .venv-audit: versions differ
     python3 src/pipeline/setup.py terraform             # Terraform and its AWS provider
 """
 
@@ -32,6 +32,9 @@ TERRAFORM_SHA256 = {
 }
 PROVIDER = Path("registry.terraform.io/hashicorp/aws")
 PROVIDER_VERSION = "5.100.0"
+
+ALONE = ("audit", "toolkit")
+"""Groups whose versions differ; each has an environment of its own."""
 
 
 class SetupError(Exception):
@@ -189,8 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         if options.verb == "python":
-            alone = options.groups == ["audit"]
-            install_groups(options.groups, Path(".venv-audit" if alone else ".venv"))
+            alone = options.groups[0] if options.groups[0] in ALONE else ""
+            install_groups(options.groups, Path(f".venv-{alone}" if alone else ".venv"))
         else:
             ensure_terraform(options.build / "bin")
             write_cli_config(options.build / "terraform.rc", find_mirror())

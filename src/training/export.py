@@ -31,8 +31,8 @@ from contract.model_card import (
 )
 from contract.network import Classifier
 from contract.preprocessing import decode, eval_view
+from training.answers import one_thread
 from training.data import Picture
-from training.views import one_thread
 
 LIBRARIES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 GOLDEN_QUALITY = 90

@@ -46,6 +46,20 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options.add_argument("--hyperparameters", type=Path, help="JSON file of settings")
     weights = env.get("SM_CHANNEL_WEIGHTS", "auto")
     options.add_argument("--weights", default=weights, help="auto, imagenet, random or a file")
+    options.add_argument(
+        "--cache-dir", "--cache_dir", type=Path, default="build/cache", help="features, pictures"
+    )
+    job = env.get("TRAINING_JOB_NAME")
+    checkpoints = f"/opt/ml/checkpoints/{job}" if job else "build/training/checkpoints"
+    options.add_argument(
+        "--checkpoint-dir", "--checkpoint_dir", type=Path, default=checkpoints,
+        help="where an interrupted run goes on from",
+    )  # fmt: skip
+    options.add_argument(
+        "--checkpoint-seconds", "--checkpoint_seconds", type=float, default=300.0, metavar="X",
+        help="longest time between checkpoints",
+    )  # fmt: skip
+    options.add_argument("--profile", action="store_true", help="find out where time goes")
     for name in FIELDS:
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
         options.add_argument(*spellings, dest=name, metavar="X", help=f"setting {name}")
@@ -79,13 +93,18 @@ def read_request(argv: Sequence[str], env: Mapping[str, str]) -> Request:
         output_dir=Path(options.output_dir),
         settings=settings,
         weights=options.weights,
+        cache_dir=Path(options.cache_dir),
+        checkpoint_dir=Path(options.checkpoint_dir),
+        checkpoint_seconds=options.checkpoint_seconds,
+        profile=options.profile,
     )
 
 
 def sagemaker_settings(env: Mapping[str, str]) -> dict[str, str]:
     """SM_HPS as text, without SageMaker's own entries and our options."""
     values: dict[str, Any] = json.loads(env.get("SM_HPS", "{}"))
-    ours = {"weights", "data", "model_dir", "output_dir", "hyperparameters"}
+    ours = {"weights", "data", "model_dir", "output_dir", "hyperparameters", "cache_dir",
+            "checkpoint_dir", "checkpoint_seconds", "profile"}  # fmt: skip
     return {
         name.replace("-", "_"): str(value)
         for name, value in values.items()

@@ -10,13 +10,14 @@ import torch
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, ModelCard, Network
 from contract.network import Classifier, build_classifier
+from training.answers import answers
 from training.data import read_data
 from training.data_report import write_data_report
 from training.export import export, golden_candidates, provenance
+from training.finetune import finetune
+from training.head import train_head
 from training.loop import fit_temperature, measure
-from training.methods import finetune, train_head
 from training.runlog import RunLog
-from training.views import answers
 from training.weights import load_weights, pixel_statistics
 
 RESIZE_OVER_SIZE = 256 / 224
@@ -33,6 +34,14 @@ class Request:
     settings: Hyperparameters
     weights: str
     """`auto`, `imagenet`, `random` or a path."""
+    cache_dir: Path
+    """Features and resized pictures, kept between runs; may be deleted at any time."""
+    checkpoint_dir: Path
+    """Where an interrupted run goes on from."""
+    checkpoint_seconds: float
+    """Longest time between two checkpoints; each epoch makes one anyway."""
+    profile: bool
+    """Whether to find out where time goes."""
 
 
 def train(request: Request, log: RunLog) -> ModelCard:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import Metrics
 from contract.strict import ContractError
+from training.chance import chance, shuffled
+from training.head import fold
 from training.loop import fit, fit_temperature, measure, set_training
-from training.methods import fold
 from training.runlog import RunLog
-from training.views import chance, shuffled
 
 
 def settings(**changes: float) -> Hyperparameters:

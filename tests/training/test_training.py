@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from contract.model_card import read_card
 from contract.network import build_classifier
 from contract.preprocessing import eval_view
+from training.answers import answers
 from training.main import main
 from training.runlog import RunLog
-from training.views import answers
 
 Folder = Callable[..., Path]
 Run = Callable[..., dict[str, Any]]

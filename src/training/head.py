@@ -1,4 +1,4 @@
-"""The two ways to train a classifier: its head on features computed once, or every layer.
+"""The method `head`: a frozen backbone whose features are computed once.
 
 N = pictures in all, F = features, K = classes.
 """
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
 from contract.network import Classifier
+from training.answers import answers, one_thread
+from training.chance import shuffled
 from training.data import Data
 from training.loop import fit, measure
 from training.runlog import RunLog
-from training.views import answers, one_thread, shuffled, train_batches
 
 QUIETEST = 0.1
 """Smallest standard deviation that a feature is divided by, as a share of the mean one."""
@@ -62,37 +63,3 @@ def fold(head: nn.Module, mean_F: Tensor, std_F: Tensor) -> None:
     weight = first.weight.double() / std_F.double()
     first.bias.copy_(first.bias.double() - weight @ mean_F.double())
     first.weight.copy_(weight)
-
-
-def finetune(
-    classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
-) -> tuple[int, Tensor]:
-    """Train every layer, on new random views of the pictures in each epoch.
-
-    Returns:
-        The best epoch, and the logits (N, K) of the validation pictures after it.
-    """
-    train, valid = data.split("train"), data.split("valid")
-    numbers, valid_N = data.numbers(train), torch.tensor(data.numbers(valid))
-    device = next(classifier.parameters()).device
-
-    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        batches = train_batches(
-            train,
-            numbers,
-            spec,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            epoch=epoch,
-        )
-        for images_BCSS, labels_B in batches:
-            yield (
-                images_BCSS.to(device, memory_format=torch.channels_last),
-                labels_B.to(device),
-            )
-
-    def validate() -> Metrics:
-        return measure(answers(classifier, valid, spec, log, "validation"), valid_N)
-
-    best = fit(classifier, batches_of, validate, settings, log)
-    return best, answers(classifier, valid, spec, log, "validation")

@@ -1,4 +1,4 @@
-"""Pictures as the network sees them, and the network's answers to them.
+"""A network's answers to pictures.
 
 B = pictures in a batch, N = pictures in all, C = 3 channels (RGB), S = side of the network's
 input in pixels, F = what the network returns for a picture: features or logits.
@@ -13,11 +13,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from contract.model_card import InputSpec
-from contract.preprocessing import Floats, decode, eval_view, normalise
+from contract.preprocessing import eval_view
 from training.data import Picture
 from training.runlog import RunLog
 
@@ -26,8 +25,6 @@ Made = TypeVar("Made")
 
 BATCH = 32
 """Pictures that are answered together; not a hyperparameter, so that no result depends on one."""
-SMALLEST_CROP = 0.5
-"""Of the picture's shorter side."""
 
 
 @contextmanager
@@ -101,55 +98,3 @@ def side_by_side(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def train_batches(
-    pictures: Sequence[Picture],
-    numbers: Sequence[int],
-    spec: InputSpec,
-    *,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Freshly augmented pictures of one epoch, in a new order.
-
-    Returns:
-        Batches of float32 (B, C, S, S) and int64 labels (B).
-    """
-    order = shuffled(len(pictures), seed, epoch)
-
-    def make(batch: Sequence[int]) -> tuple[Tensor, Tensor]:
-        views = [
-            train_view(pictures[i].path.read_bytes(), spec, chance(seed, epoch, i + 1))
-            for i in batch
-        ]
-        return torch.from_numpy(np.stack(views)), torch.tensor([numbers[i] for i in batch])
-
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    yield from side_by_side(make, batches, torch.get_num_threads())
-
-
-def train_view(data: bytes, spec: InputSpec, rng: np.random.Generator) -> Floats:
-    """A random square of a picture, perhaps mirrored: float32 of shape (C, S, S)."""
-    image = decode(data, spec.resize_px)
-    side = min(image.size) * rng.uniform(SMALLEST_CROP, 1.0)
-    left, top = (rng.uniform(0.0, length - side) for length in image.size)
-    square = image.resize(
-        (spec.size_px, spec.size_px),
-        Image.Resampling.BILINEAR,
-        box=(left, top, left + side, top + side),
-    )
-    pixels_SSC = np.asarray(square)
-    return normalise(pixels_SSC[:, ::-1] if rng.random() < 0.5 else pixels_SSC, spec)
-
-
-def shuffled(count: int, seed: int, epoch: int) -> list[int]:
-    """The order in which an epoch visits its pictures."""
-    order: list[int] = chance(seed, epoch, 0).permutation(count).tolist()
-    return order
-
-
-def chance(seed: int, epoch: int, sample: int) -> np.random.Generator:
-    """Randomness that depends on the position in the run alone, not on what ran before."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, sample, epoch]))

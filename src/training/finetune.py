@@ -1,0 +1,52 @@
+"""The method `finetune`: layers of the backbone learn too, on new views in each epoch.
+
+N = pictures in all, K = classes.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from contract.hyperparameters import Hyperparameters
+from contract.model_card import InputSpec, Metrics
+from contract.network import Classifier
+from training.answers import answers
+from training.batches import train_batches
+from training.data import Data
+from training.loop import fit, measure
+from training.runlog import RunLog
+
+
+def finetune(
+    classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
+) -> tuple[int, Tensor]:
+    """Train every layer, on new random views of the pictures in each epoch.
+
+    Returns:
+        The best epoch, and the logits (N, K) of the validation pictures after it.
+    """
+    train, valid = data.split("train"), data.split("valid")
+    numbers, valid_N = data.numbers(train), torch.tensor(data.numbers(valid))
+    device = next(classifier.parameters()).device
+
+    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        batches = train_batches(
+            train,
+            numbers,
+            spec,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            epoch=epoch,
+        )
+        for images_BCSS, labels_B in batches:
+            yield (
+                images_BCSS.to(device, memory_format=torch.channels_last),
+                labels_B.to(device),
+            )
+
+    def validate() -> Metrics:
+        return measure(answers(classifier, valid, spec, log, "validation"), valid_N)
+
+    best = fit(classifier, batches_of, validate, settings, log)
+    return best, answers(classifier, valid, spec, log, "validation")

@@ -79,7 +79,7 @@ class Hyperparameters:
     """Whether each class's loss is weighted by the inverse of its number of pictures."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 where it is measured to be faster and to agree, in runs that are worth measuring."""
+    """auto: bf16 where it is measured to be faster and to agree, if the run is worth measuring."""
 
     compiled: Literal["auto", "never", "always"] = "auto"
     """Whether torch.compile is used; auto: where it is measured to pay."""

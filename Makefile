@@ -156,9 +156,9 @@ lint: setup ## Check style, types and Terraform
 
 .PHONY: test
 test: lint ## Every check, fast ones first; what CI runs
-	pytest -m "not slow and not aws" -n 2
-	pytest -m "slow and not aws" -n 2 --ignore tests/e2e
-	pytest -m "not aws" tests/e2e
+	pytest -m "not slow and not aws" -n 2 --durations 5
+	pytest -m "slow and not aws" -n 3 --ignore tests/e2e --durations 12
+	pytest -m "not aws" tests/e2e -n 3 --dist loadgroup --durations 8
 
 .PHONY: regenerate
 regenerate: setup ## Write anew what plans and policies are compared with; read the difference

@@ -1,4 +1,4 @@
-"""A first deployment that is killed five times on its way, and two more that come in between."""
+"""A first deployment that is killed on its way, and two more that come in between."""
 
 import pytest
 from tests.e2e.killing import POINTS, Kills
@@ -6,7 +6,7 @@ from tests.e2e.stage import Stage
 
 from pipeline.turns import here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
 
 
 def test_applies_that_are_killed_are_finished_by_the_next_one(kills: Kills) -> None:

@@ -7,10 +7,9 @@ from pipeline.aws import Account, bucket_exists, pages
 from pipeline.bootstrap import is_bootstrapped, is_of_bootstrap
 from pipeline.changes import summary
 from pipeline.cli import Failed, confirm, find_place, run_verb, say, verb_parser
-from pipeline.deploy import open_terraform
 from pipeline.instances import EXISTING, RUN_TAG
 from pipeline.leftovers import find_leftovers, remove_log_groups
-from pipeline.opening import take_turn
+from pipeline.opening import open_terraform, take_turn
 from pipeline.stacks import forget_stack
 from pipeline.state import remove_state_bucket, state_bucket
 

@@ -1,13 +1,17 @@
-"""Lets one command at a time change the state of a stage."""
+"""Opens the state of a stage: to read it, or for one command at a time to change it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contract.strict import require
 from pipeline.aws import Account, Client, bucket_exists
 from pipeline.cli import Failed, Place, say
-from pipeline.state import STATE_KEY, state_bucket
+from pipeline.state import STATE_KEY, ensure_state_bucket, state_bucket
+from pipeline.terraform import Terraform
 from pipeline.turns import Turn, find_lock, remove_lock
+
+INFRA = Path("infra")
 
 
 @contextmanager
@@ -28,6 +32,35 @@ def take_turn(place: Place, account: Account) -> Iterator[Turn]:
 def turn_folder(place: Place) -> Path:
     """Where this checkout keeps what belongs to the stage's state."""
     return place.build / place.settings.stage / "terraform"
+
+
+def open_terraform(
+    place: Place,
+    account: Account,
+    turn: Turn | None = None,
+    tell: Callable[[str], None] = say,
+) -> Terraform:
+    """Terraform, connected to the stage's state; to change it, it must be this process's turn."""
+    name = place.settings.name
+    bucket = state_bucket(name, account.account_id(), account.region)
+    if not bucket_exists(account.client("s3"), bucket):
+        require(
+            place.settings.stage == "local",
+            f"There is no bucket {bucket} for Terraform's state. Run `make bootstrap STAGE=aws` "
+            "once, as an administrator: it makes the bucket, and the role that deploys.",
+        )
+        ensure_state_bucket(account, name, tell)
+    terraform = Terraform(INFRA, turn_folder(place), account.region, tell, turn)
+    terraform.init(
+        {
+            "bucket": bucket,
+            "encrypt": "true",
+            "key": STATE_KEY,
+            "region": account.region,
+            "use_lockfile": "true",
+        }
+    )
+    return terraform
 
 
 def _pass_lock(s3: Client, bucket: str, turn: Turn) -> None:

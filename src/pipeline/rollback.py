@@ -11,7 +11,8 @@ from contract.release import write_release
 from contract.strict import ContractError
 from pipeline.aws import Account
 from pipeline.cli import find_place, run_verb, say, verb_parser
-from pipeline.deploy import Wishes, deploy
+from pipeline.deploy import deploy
+from pipeline.deployment import Wishes
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import find_release, live_name, records
 from pipeline.stacks import stack_of

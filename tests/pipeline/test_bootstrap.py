@@ -12,9 +12,8 @@ from contract.strict import ContractError
 from pipeline import bootstrap
 from pipeline.aws import Account, bucket_exists
 from pipeline.bootstrap import is_bootstrapped, is_of_bootstrap, project_of, require_boundary
-from pipeline.deploy import open_terraform
 from pipeline.leftovers import find_leftovers
-from pipeline.opening import take_turn
+from pipeline.opening import open_terraform, take_turn
 from pipeline.rights import Project
 from pipeline.state import STATE_KEY, state_bucket
 

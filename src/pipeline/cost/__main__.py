@@ -14,7 +14,7 @@ from pipeline.cost.bill import Assumptions
 from pipeline.cost.estimate import estimate
 from pipeline.cost.prices import read_prices
 from pipeline.cost.table import table
-from pipeline.deploy import open_terraform
+from pipeline.opening import open_terraform
 from pipeline.package import RELEASE_FILE
 
 

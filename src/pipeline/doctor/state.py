@@ -10,9 +10,9 @@ from contract.stack import Stack
 from contract.strict import parse
 from pipeline.aws import Account, Client, bucket_exists
 from pipeline.cli import Place
-from pipeline.deploy import open_terraform
 from pipeline.doctor.findings import Finding, fail, ok, warn
 from pipeline.live import live_instances
+from pipeline.opening import open_terraform
 from pipeline.package import RELEASE_FILE
 from pipeline.releases import records
 from pipeline.state import STATE_KEY, state_bucket

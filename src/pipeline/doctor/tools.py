@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from pipeline.deploy import INFRA
 from pipeline.doctor.findings import Finding, fail, ok, warn
+from pipeline.opening import INFRA
 from pipeline.setup import PROVIDER_VERSION, TERRAFORM_VERSION
 
 OLDEST = (1, 11)

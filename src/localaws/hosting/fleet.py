@@ -124,17 +124,24 @@ class Fleet:
         self, variant: str | None, avoid: Instance | None, wait_seconds: float
     ) -> Iterator[Instance | None]:
         """The healthy instance with the fewest requests in flight; None when none is in time."""
-        end = time.monotonic() + wait_seconds
+        chosen = variant or self._choose_variant()
+
+        def idlest() -> Instance | None:
+            free = [i for i in self._instances if i.healthy and i.variant == chosen]
+            others = [i for i in free if i is not avoid] or free
+            return min(others, key=lambda i: i.in_flight, default=None)
+
+        with self._lent(idlest, wait_seconds) as instance:
+            yield instance
+
+    @contextmanager
+    def _lent(
+        self, find: Callable[[], Instance | None], wait_seconds: float
+    ) -> Iterator[Instance | None]:
+        """What is found, as soon as it is, counted as in use; None when nothing is in time."""
         with self._changed:
-            chosen = variant or self._choose_variant()
-            while True:
-                free = [i for i in self._instances if i.healthy and i.variant == chosen]
-                others = [i for i in free if i is not avoid] or free
-                left = end - time.monotonic()
-                if others or left <= 0:
-                    break
-                self._changed.wait(left)
-            instance = min(others, key=lambda i: i.in_flight) if others else None
+            self._changed.wait_for(lambda: find() is not None, wait_seconds)
+            instance = find()
             if instance:
                 instance.count(1)
         try:

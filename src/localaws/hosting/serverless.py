@@ -47,7 +47,6 @@ class ServerlessFleet(Fleet):
         Raises:
             AwsError: MaxConcurrency is reached.
         """
-        end = time.monotonic() + wait_seconds
         with self._changed:
             if self._asking >= self._config["MaxConcurrency"]:
                 message = (
@@ -58,20 +57,8 @@ class ServerlessFleet(Fleet):
             self._asking += 1
             self._grow()
         try:
-            with self._changed:
-                instance = self._idle()
-                while instance is None and time.monotonic() < end:
-                    self._changed.wait(max(0.01, end - time.monotonic()))
-                    instance = self._idle()
-                if instance:
-                    instance.count(1)
-            try:
+            with self._lent(self._idle, wait_seconds) as instance:
                 yield instance
-            finally:
-                if instance:
-                    with self._changed:
-                        instance.count(-1)
-                        self._changed.notify_all()
         finally:
             with self._changed:
                 self._asking -= 1

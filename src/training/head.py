@@ -6,7 +6,7 @@ N = pictures in all, F = features, K = classes.
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
@@ -16,9 +16,7 @@ from training.chance import shuffled
 from training.data import Data
 from training.loop import fit, measure
 from training.runlog import RunLog
-
-QUIETEST = 0.1
-"""Smallest standard deviation that a feature is divided by, as a share of the mean one."""
+from training.solvers import fold, standard
 
 
 def train_head(
@@ -32,9 +30,7 @@ def train_head(
     train, valid = data.split("train"), data.split("valid")
     features_NF = answers(classifier.backbone, [*train, *valid], spec, log, "features")
     train_NF, valid_NF = features_NF[: len(train)], features_NF[len(train) :]
-    mean_F, std_F = train_NF.mean(0), train_NF.std(0)
-    # A feature that is all but silent here may speak on new pictures; do not turn it up.
-    std_F = std_F.clamp(min=QUIETEST * float(std_F.mean()) + 1e-12)
+    mean_F, std_F = standard(train_NF)
     train_NF, valid_NF = (train_NF - mean_F) / std_F, (valid_NF - mean_F) / std_F
     train_N, valid_N = (torch.tensor(data.numbers(part)) for part in (train, valid))
     head = classifier.head.cpu()
@@ -54,12 +50,3 @@ def train_head(
         fold(head, mean_F, std_F)
         with torch.inference_mode():
             return best, head(features_NF[len(train) :])
-
-
-@torch.no_grad()
-def fold(head: nn.Module, mean_F: Tensor, std_F: Tensor) -> None:
-    """Make a head that was trained on standardised features take the backbone's own."""
-    first = next(layer for layer in head.modules() if isinstance(layer, nn.Linear))
-    weight = first.weight.double() / std_F.double()
-    first.bias.copy_(first.bias.double() - weight @ mean_F.double())
-    first.weight.copy_(weight)

@@ -12,9 +12,9 @@ from contract.hyperparameters import Hyperparameters
 from contract.model_card import Metrics
 from contract.strict import ContractError
 from training.chance import chance, shuffled
-from training.head import fold
 from training.loop import fit, fit_temperature, measure, set_training
 from training.runlog import RunLog
+from training.solvers import fold
 
 
 def settings(**changes: float) -> Hyperparameters:

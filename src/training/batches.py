@@ -28,8 +28,9 @@ def train_batches(
     batch_size: int,
     seed: int,
     epoch: int,
+    first: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Freshly augmented pictures of one epoch, in a new order.
+    """Freshly augmented pictures of one epoch, in a new order, from its batch `first` on.
 
     Returns:
         Batches of float32 (B, C, S, S) and int64 labels (B).
@@ -43,7 +44,7 @@ def train_batches(
         ]
         return torch.from_numpy(np.stack(views)), torch.tensor([numbers[i] for i in batch])
 
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches = [order[i : i + batch_size] for i in range(first * batch_size, len(order), batch_size)]
     yield from side_by_side(make, batches, torch.get_num_threads())
 
 

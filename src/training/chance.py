@@ -2,6 +2,9 @@
 
 import numpy as np
 
+PICTURES, DROPOUT, MIXUP = range(3)
+"""Uses of randomness; each has its own at every position."""
+
 
 def shuffled(count: int, seed: int, epoch: int) -> list[int]:
     """The order in which an epoch visits its pictures."""
@@ -9,6 +12,6 @@ def shuffled(count: int, seed: int, epoch: int) -> list[int]:
     return order
 
 
-def chance(seed: int, epoch: int, sample: int) -> np.random.Generator:
+def chance(seed: int, epoch: int, sample: int, use: int = PICTURES) -> np.random.Generator:
     """Randomness that depends on the position in the run alone, not on what ran before."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, sample, epoch]))
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, use, sample, epoch]))

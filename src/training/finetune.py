@@ -3,7 +3,7 @@
 N = pictures in all, K = classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,12 +14,18 @@ from contract.network import Classifier
 from training.answers import answers
 from training.batches import train_batches
 from training.data import Data
-from training.loop import fit, measure
+from training.loop import Lesson, Watcher, fit, measure
 from training.runlog import RunLog
+from training.state import new_state
 
 
 def finetune(
-    classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
+    classifier: Classifier,
+    data: Data,
+    spec: InputSpec,
+    settings: Hyperparameters,
+    log: RunLog,
+    watchers: Sequence[Watcher] = (),
 ) -> tuple[int, Tensor]:
     """Train every layer, on new random views of the pictures in each epoch.
 
@@ -30,7 +36,7 @@ def finetune(
     numbers, valid_N = data.numbers(train), torch.tensor(data.numbers(valid))
     device = next(classifier.parameters()).device
 
-    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches_of(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         batches = train_batches(
             train,
             numbers,
@@ -38,6 +44,7 @@ def finetune(
             batch_size=settings.batch_size,
             seed=settings.seed,
             epoch=epoch,
+            first=first,
         )
         for images_BCSS, labels_B in batches:
             yield (
@@ -48,5 +55,6 @@ def finetune(
     def validate() -> Metrics:
         return measure(answers(classifier, valid, spec, log, "validation"), valid_N)
 
-    best = fit(classifier, batches_of, validate, settings, log)
+    lesson = Lesson(pictures=len(train), batches_of=batches_of, validate=validate)
+    best = fit(classifier, new_state(classifier, settings), lesson, settings, log, watchers)
     return best, answers(classifier, valid, spec, log, "validation")

@@ -3,7 +3,7 @@
 N = pictures in all, F = features, K = classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,13 +14,19 @@ from contract.network import Classifier
 from training.answers import answers, one_thread
 from training.chance import shuffled
 from training.data import Data
-from training.loop import fit, measure
+from training.loop import Lesson, Watcher, fit, measure
 from training.runlog import RunLog
 from training.solvers import fold, standard
+from training.state import new_state
 
 
 def train_head(
-    classifier: Classifier, data: Data, spec: InputSpec, settings: Hyperparameters, log: RunLog
+    classifier: Classifier,
+    data: Data,
+    spec: InputSpec,
+    settings: Hyperparameters,
+    log: RunLog,
+    watchers: Sequence[Watcher] = (),
 ) -> tuple[int, Tensor]:
     """Train the head; the backbone sees every picture once and does not change.
 
@@ -35,9 +41,9 @@ def train_head(
     train_N, valid_N = (torch.tensor(data.numbers(part)) for part in (train, valid))
     head = classifier.head.cpu()
 
-    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches_of(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         order = shuffled(len(train), settings.seed, epoch)
-        for start in range(0, len(order), settings.batch_size):
+        for start in range(first * settings.batch_size, len(order), settings.batch_size):
             picked = order[start : start + settings.batch_size]
             yield train_NF[picked], train_N[picked]
 
@@ -45,8 +51,9 @@ def train_head(
     def validate() -> Metrics:
         return measure(head(valid_NF), valid_N)
 
+    lesson = Lesson(pictures=len(train), batches_of=batches_of, validate=validate)
     with one_thread():
-        best = fit(head, batches_of, validate, settings, log)
+        best = fit(head, new_state(head, settings), lesson, settings, log, watchers)
         fold(head, mean_F, std_F)
         with torch.inference_mode():
             return best, head(features_NF[len(train) :])

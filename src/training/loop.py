@@ -3,10 +3,11 @@
 B = pictures in a batch, N = pictures in all, K = classes.
 """
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -15,26 +16,75 @@ from torch.nn.functional import cross_entropy
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import Metrics
 from contract.strict import require
+from training.chance import DROPOUT, chance
 from training.runlog import RunLog
+from training.schedule import rate_factor, set_rates
+from training.state import State, put
 
 Batches = Iterable[tuple[Tensor, Tensor]]
+"""Inputs, and for each a label (int64) or a distribution over the classes (float32)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lesson:
+    """What a model learns from, and how it is judged."""
+
+    pictures: int
+    """In each epoch."""
+    batches_of: Callable[[int, int], Batches]
+    """An epoch (1, 2, ...) and the batch to begin with (0, 1, ...) to the batches from there."""
+    validate: Callable[[], Metrics]
+    """Judges the model as it is now; the loss decides."""
+    weight_K: Tensor | None = None
+    """Each class's weight in the loss, one on average over the pictures; by default all one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Epoch:
+    """How an epoch went."""
+
+    number: int
+    train_loss: float
+    """Mean per picture."""
+    valid: Metrics
+    seconds: float
+
+
+class Watcher:
+    """Is told how a run goes; override what you want to hear."""
+
+    def begin(self, state: State) -> None:
+        """Before the first step; may load an earlier state."""
+
+    def after_step(self, state: State, loss: Tensor) -> None:
+        """The weights have moved, by the gradients that they still have.
+
+        Args:
+            state: of the run.
+            loss: mean per picture of the step, on the model's device.
+        """
+
+    def after_epoch(self, state: State, epoch: Epoch) -> None:
+        """An epoch was judged and told; the state stands at the start of the next one."""
 
 
 def fit(
-    model: nn.Module,
-    batches_of: Callable[[int], Batches],
-    validate: Callable[[], Metrics],
+    network: nn.Module,
+    state: State,
+    lesson: Lesson,
     settings: Hyperparameters,
     log: RunLog,
+    watchers: Sequence[Watcher] = (),
 ) -> int:
-    """Train for all epochs and leave the model as it was after its best one.
+    """Train from where the state is to the last epoch; leave the model as after its best one.
 
     Args:
-        model: inputs to logits.
-        batches_of: an epoch's number (1, 2, ...) to its inputs and labels.
-        validate: judges the model as it is now; its loss decides.
+        network: inputs to logits, through the layers of `state.model`.
+        state: where the run is.
+        lesson: what is learnt.
         settings: epochs, rates, seed.
         log: is told every epoch.
+        watchers: are told every step and epoch.
 
     Returns:
         The best epoch.
@@ -42,59 +92,121 @@ def fit(
     Raises:
         ContractError: the loss is no longer a number.
     """
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    best_epoch, best_loss, best_state = 0, math.inf, model.state_dict()
-    for epoch in range(1, settings.epochs + 1):
-        started, total, seen = time.monotonic(), 0.0, 0
-        torch.manual_seed(settings.seed + epoch)
-        set_training(model)
-        for inputs_B, labels_B in batches_of(epoch):
-            logits_BK = model(inputs_B)
-            loss = cross_entropy(logits_BK, labels_B, label_smoothing=settings.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch does not say its type
-            optimizer.step()
-            total += loss.item() * len(labels_B)
-            seen += len(labels_B)
-        model.eval()
-        valid = validate()
+    steps = steps_by_epoch(lesson.pictures, settings)
+    for watcher in watchers:
+        watcher.begin(state)
+    while state.epoch <= settings.epochs:
+        started = time.monotonic()
+        set_training(state, settings)
+        batches = iter(lesson.batches_of(state.epoch, state.step * settings.accumulate))
+        while state.step < steps:
+            done = (state.epoch - 1) * steps + state.step
+            pictures = pictures_in_step(state.step, lesson.pictures, settings)
+            set_rates(state.optimizer, settings.learning_rate * rate_factor(done, steps, settings))
+            torch.manual_seed(dropout_seed(settings.seed, state.epoch, state.step))
+            state.optimizer.zero_grad()
+            total = torch.zeros_like(state.total)
+            for inputs_B, targets_B in islice(batches, settings.accumulate):
+                logits_BK = network(inputs_B).float()
+                loss = loss_sum(logits_BK, targets_B, lesson, settings)
+                (loss / pictures).backward()  # type: ignore[no-untyped-call]  # torch's stub
+                total += loss.detach()
+            if settings.clip_norm:
+                nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
+            state.optimizer.step()
+            if state.average is not None:
+                state.average.update(state.model, done + 1)
+            state.total, state.seen, state.step = (
+                state.total + total, state.seen + pictures, state.step + 1
+            )  # fmt: skip
+            for watcher in watchers:
+                watcher.after_step(state, total / pictures)
+        judge_epoch(state, lesson, settings, log, watchers, started)
+    put(state.model, state.best)
+    return state.best_epoch
+
+
+def judge_epoch(
+    state: State,
+    lesson: Lesson,
+    settings: Hyperparameters,
+    log: RunLog,
+    watchers: Sequence[Watcher],
+    started: float,
+) -> None:
+    """Validate after an epoch, keep the best weights, tell, and go to the next epoch."""
+    state.model.eval()
+    train_loss = state.total.item() / state.seen
+    with state.judged():
+        valid = lesson.validate()
         require(
-            math.isfinite(total) and math.isfinite(valid.loss),
-            f"training diverged in epoch {epoch}: the loss is no longer a number. "
+            math.isfinite(train_loss) and math.isfinite(valid.loss),
+            f"training diverged in epoch {state.epoch}: the loss is no longer a number. "
             f"Lower learning_rate, which is {settings.learning_rate}.",
         )
-        if valid.loss < best_loss:
-            best_epoch, best_loss = epoch, valid.loss
-            best_state = copy.deepcopy(model.state_dict())
-        tell_epoch(log, epoch, settings.epochs, total / seen, valid, time.monotonic() - started)
-    model.load_state_dict(best_state)
-    return best_epoch
+        state.keep_best(valid.loss)
+    seconds = time.monotonic() - started
+    epoch = Epoch(number=state.epoch, train_loss=train_loss, valid=valid, seconds=seconds)
+    tell_epoch(log, epoch, settings.epochs, state.best_loss)
+    state.next_epoch()
+    for watcher in watchers:
+        watcher.after_epoch(state, epoch)
 
 
-def set_training(model: nn.Module) -> None:
-    """Dropout on; BatchNorm stays in eval mode and keeps the statistics it came with."""
-    model.train()
-    for layer in model.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.eval()
+def loss_sum(
+    logits_BK: Tensor, targets_B: Tensor, lesson: Lesson, settings: Hyperparameters
+) -> Tensor:
+    """The training loss of a batch, summed over its pictures: batches of a step add up."""
+    return cross_entropy(
+        logits_BK,
+        targets_B,
+        weight=lesson.weight_K,
+        label_smoothing=settings.label_smoothing,
+        reduction="sum",
+    )
 
 
-def tell_epoch(
-    log: RunLog, epoch: int, epochs: int, train_loss: float, valid: Metrics, seconds: float
-) -> None:
+def steps_by_epoch(pictures: int, settings: Hyperparameters) -> int:
+    """Of all batches; the last step may be smaller."""
+    return math.ceil(pictures / (settings.batch_size * settings.accumulate))
+
+
+def pictures_in_step(step: int, pictures: int, settings: Hyperparameters) -> int:
+    """How many pictures a step of an epoch sees, in all its batches."""
+    full = settings.batch_size * settings.accumulate
+    return min(full, pictures - step * full)
+
+
+def dropout_seed(seed: int, epoch: int, step: int) -> int:
+    """Of the randomness inside the network, for one step."""
+    return int(chance(seed, epoch, step, DROPOUT).integers(2**63))
+
+
+def set_training(state: State, settings: Hyperparameters) -> None:
+    """Dropout on, but not in frozen parts; BatchNorm follows the batches only if it is adaptive."""
+    state.model.train()
+    for part in state.frozen:
+        part.eval()
+    if settings.batch_norm == "frozen":
+        for layer in state.model.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+
+
+def tell_epoch(log: RunLog, epoch: Epoch, epochs: int, best_valid_loss: float) -> None:
     """The one line that people and tuners read."""
     log.event(
         "epoch",
-        f"epoch {epoch:{len(str(epochs))}} of {epochs}: train loss {train_loss:.4f}, "
-        f"valid loss {valid.loss:.4f}, valid accuracy {valid.accuracy:.1%}",
-        epoch=epoch,
+        f"epoch {epoch.number:{len(str(epochs))}} of {epochs}: "
+        f"train loss {epoch.train_loss:.4f}, valid loss {epoch.valid.loss:.4f}, "
+        f"valid accuracy {epoch.valid.accuracy:.1%}",
+        epoch=epoch.number,
         epochs=epochs,
-        train_loss=train_loss,
-        valid_loss=valid.loss,
-        valid_accuracy=valid.accuracy,
-        seconds=round(seconds, 3),
+        train_loss=epoch.train_loss,
+        valid_loss=epoch.valid.loss,
+        valid_accuracy=epoch.valid.accuracy,
+        best_valid_loss=best_valid_loss,
+        seconds=round(epoch.seconds, 3),
     )
 
 

@@ -1,27 +1,53 @@
 """The loop, its measure and its temperature."""
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import Metrics
 from contract.strict import ContractError
 from training.chance import chance, shuffled
-from training.loop import fit, fit_temperature, measure, set_training
+from training.loop import (
+    Batches,
+    Lesson,
+    Watcher,
+    fit,
+    fit_temperature,
+    measure,
+    set_training,
+)
 from training.runlog import RunLog
 from training.solvers import fold
+from training.state import new_state
 
 
-def settings(**changes: float) -> Hyperparameters:
-    return Hyperparameters(epochs=4, **changes)  # type: ignore[arg-type]
+def settings(**changes: Any) -> Hyperparameters:
+    return Hyperparameters(**{"epochs": 4, **changes})
 
 
-def one_batch(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def run(
+    model: nn.Module,
+    batches_of: Callable[[int, int], Batches],
+    validate: Callable[[], Metrics],
+    folder: Path,
+    pictures: int = 2,
+    watchers: Sequence[Watcher] = (),
+    **changes: Any,
+) -> int:
+    wanted = settings(**changes)
+    lesson = Lesson(pictures=pictures, batches_of=batches_of, validate=validate)
+    log = RunLog(folder, io.StringIO())
+    return fit(model, new_state(model, wanted), lesson, wanted, log, watchers)
+
+
+def one_batch(_epoch: int, _first: int) -> Batches:
     yield torch.eye(2), torch.tensor([0, 1])
 
 
@@ -33,7 +59,7 @@ def test_the_best_epoch_is_kept_though_later_ones_are_made(tmp_path: Path) -> No
         seen.append(model.weight.detach().clone())
         return Metrics(accuracy=0.5, loss=next(losses), pictures=2)
 
-    best = fit(model, one_batch, validate, settings(), RunLog(tmp_path, io.StringIO()))
+    best = run(model, one_batch, validate, tmp_path)
 
     assert best == 2
     assert len(seen) == 4
@@ -42,14 +68,14 @@ def test_the_best_epoch_is_kept_though_later_ones_are_made(tmp_path: Path) -> No
 
 
 def test_a_diverging_run_says_to_lower_the_learning_rate(tmp_path: Path) -> None:
-    def broken(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def broken(_epoch: int, _first: int) -> Batches:
         yield torch.full((2, 2), torch.nan), torch.tensor([0, 1])
 
     def validate() -> Metrics:
         return Metrics(accuracy=0.5, loss=1.0, pictures=2)
 
     with pytest.raises(ContractError, match="Lower learning_rate"):
-        fit(nn.Linear(2, 2), broken, validate, settings(), RunLog(tmp_path, io.StringIO()))
+        run(nn.Linear(2, 2), broken, validate, tmp_path)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
@@ -60,29 +86,41 @@ def test_the_told_training_loss_is_a_mean_per_picture(batch_size: int, tmp_path:
     model = nn.Linear(2, 2)
     wanted = nn.functional.cross_entropy(model(inputs), labels).item()
 
-    def batches(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(_epoch: int, _first: int) -> Batches:
         yield from zip(inputs.split(batch_size), labels.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
 
     def validate() -> Metrics:
         return measure(model(inputs), labels)
 
-    log = RunLog(tmp_path, io.StringIO())
-    fit(model, batches, validate, Hyperparameters(epochs=1, learning_rate=1e-12), log)
-
-    import json
+    changes: dict[str, Any] = {"epochs": 1, "learning_rate": 1e-12, "batch_size": batch_size}
+    run(model, batches, validate, tmp_path, pictures=20, **changes)
 
     told = json.loads((tmp_path / "metrics.jsonl").read_text())
     assert told["train_loss"] == pytest.approx(wanted, abs=1e-6)
     assert told["valid_loss"] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_batch_norm_stays_in_eval_mode_while_dropout_works() -> None:
+@pytest.mark.parametrize(("batch_norm", "follows"), [("frozen", False), ("adaptive", True)])
+def test_batch_norm_follows_the_batches_only_if_it_is_adaptive(
+    batch_norm: str, follows: bool
+) -> None:
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
+    wanted = settings(batch_norm=batch_norm)
 
-    set_training(model)
+    set_training(new_state(model, wanted), wanted)
 
-    assert not model[0].training
+    assert model[0].training is follows
     assert model[1].training
+
+
+def test_frozen_parts_stay_in_eval_mode() -> None:
+    early = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3))
+    model = nn.Sequential(early, nn.Dropout())
+    wanted = settings(batch_norm="adaptive")
+
+    set_training(new_state(model, wanted, frozen=[early]), wanted)
+
+    assert [layer.training for layer in model.modules()] == [True, False, False, False, True]
 
 
 def test_the_temperature_finds_the_factor_that_logits_were_spoilt_by() -> None:

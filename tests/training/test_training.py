@@ -95,8 +95,11 @@ def test_all_epochs_are_made_and_told_with_the_same_keys(folder: Folder, run: Ru
     told = events(result, "epoch")
     assert [event["epoch"] for event in told] == [1, 2, 3, 4, 5, 6, 7]
     assert list(told[0]) == [
-        "event", "epoch", "epochs", "train_loss", "valid_loss", "valid_accuracy", "seconds"
+        "event", "epoch", "epochs", "train_loss", "valid_loss", "valid_accuracy",
+        "best_valid_loss", "seconds",
     ]  # fmt: skip
+    best = [event["best_valid_loss"] for event in told]
+    assert best == [min(event["valid_loss"] for event in told[: i + 1]) for i in range(7)]
 
 
 def test_the_test_split_does_not_touch_the_model(folder: Folder, run: Run) -> None:

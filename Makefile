@@ -17,6 +17,8 @@ KEEP ?=
 REMOVE ?=
 ROLE ?=
 COST ?=
+ROWS ?= a,b
+PICTURES ?= 200
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -159,6 +161,10 @@ test: lint ## Every check, fast ones first; what CI runs
 	pytest -m "not slow and not aws" -n 2 --durations 5
 	pytest -m "slow and not aws" -n 3 --ignore tests/e2e --durations 12
 	pytest -m "not aws" tests/e2e -n 3 --dist loadgroup --durations 8
+
+.PHONY: bench-training
+bench-training: .venv/train .venv/tune ## Measure training beside the usual way (ROWS=a,b PICTURES=200), into benchmarks/RECORDS.md
+	python -m benchmarks.training --rows $(ROWS) --pictures $(PICTURES)
 
 .PHONY: regenerate
 regenerate: setup ## Write anew what plans and policies are compared with; read the difference

@@ -1,0 +1,36 @@
+"""Weights for a machine without ImageNet's: random, but with features that differ by picture."""
+
+import numpy as np
+import torch
+from benchmarks.training.rows import Setup
+from safetensors.torch import save_file
+from torch import nn
+
+from contract.hyperparameters import Hyperparameters
+from contract.network import torchvision
+from contract.preprocessing import eval_view
+from training.run import input_spec
+
+PICTURES = 32
+
+
+def save_random_weights(setup: Setup) -> None:
+    """Write a whole network's state unless it is there.
+
+    A deep network with random weights answers all pictures nearly alike. With BatchNorm
+    statistics taken from pictures, its features spread as those of a trained one do.
+    """
+    if setup.weights.exists():
+        return
+    torch.manual_seed(setup.seed)
+    settings = Hyperparameters(backbone=setup.backbone, image_size_px=setup.image_size_px)
+    network = torchvision.models.get_model(setup.backbone, weights=None).train()
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.momentum = None  # a plain mean over what it sees
+    paths = sorted((setup.data / "train").rglob("*.jpg"), key=lambda path: path.name)[:PICTURES]
+    spec = input_spec(settings)
+    images_BCSS = np.stack([eval_view(path.read_bytes(), spec) for path in paths])
+    with torch.no_grad():
+        network(torch.from_numpy(images_BCSS))
+    save_file(network.state_dict(), setup.weights)

@@ -6,20 +6,19 @@ host names of several instances, which all are this computer. Each of these is r
 where ignoring it would change what a job does.
 """
 
-import datetime
-import re
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from localaws import wire
 from localaws.core import AwsError, Call, Handler, LocalAws, Observer, Operation, Reply
-from localaws.jobs import toolkit
+from localaws.jobs import constraints, toolkit
+from localaws.jobs.listing import page
 from localaws.jobs.record import ENDED, Job
 from localaws.jobs.run import Run
+from localaws.jobs.tuning.part import TuningJobs
 from localaws.recorder import Recorder
 
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _SORT_BY = {
     "CreationTime": "CreationTime",
     "Name": "TrainingJobName",
@@ -36,7 +35,10 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}
+        self._closed = False
+        self._tuning = TuningJobs(aws, self.start, self.stop, self._check_role)
         self.handlers: Mapping[Operation, Handler] = {
+            **self._tuning.handlers,
             ("sagemaker", "CreateTrainingJob"): self._create,
             ("sagemaker", "DeleteTrainingJob"): self._delete,
             ("sagemaker", "DescribeTrainingJob"): self._describe,
@@ -48,9 +50,12 @@ class Jobs:
     def close(self) -> None:
         """End every job."""
         with self._lock:
+            self._closed = True
             runs = list(self._runs.values())
+        self._tuning.end()
         for run in runs:
             run.close()
+        self._tuning.close()
         self._recorder.close()
 
     def start(self, params: Mapping[str, Any], tuning_job_arn: str | None = None) -> Job:
@@ -65,6 +70,8 @@ class Jobs:
         arn = f"arn:aws:sagemaker:{self._aws.region}:{self._aws.account_id}:training-job/{name}"
         job = Job(arn=arn, params=params, tuning_job_arn=tuning_job_arn)
         with self._lock:
+            if self._closed:
+                raise AwsError("InternalFailure", "The local AWS is going down.", 500)
             if name in self._jobs:
                 raise AwsError(
                     "ResourceInUse",
@@ -79,11 +86,10 @@ class Jobs:
 
     def stop(self, job: Job) -> None:
         """Stop a job, unless it has ended."""
-        if job.status == "InProgress":
-            job.enter("Stopping")
-            job.stop_asked.set()
+        job.stop()
 
     def _create(self, call: Call) -> Reply:
+        constraints.check(call)
         job = self.start(call.params)
         return wire.result(call, {"TrainingJobArn": job.arn})
 
@@ -110,25 +116,11 @@ class Jobs:
         return wire.result(call, {})
 
     def _list(self, call: Call) -> Reply:
-        asked = call.params
         with self._lock:
-            jobs = list(self._jobs.values())
-        found = [
-            job.summary()
-            for job in jobs
-            if asked.get("NameContains", "").lower() in job.name.lower()
-            and asked.get("StatusEquals", job.status) == job.status
-            and _seconds(asked.get("CreationTimeAfter"), 0) <= job.created
-            and job.created <= _seconds(asked.get("CreationTimeBefore"), float("inf"))
-            and _seconds(asked.get("LastModifiedTimeAfter"), 0) <= job.changed
-            and job.changed <= _seconds(asked.get("LastModifiedTimeBefore"), float("inf"))
-        ]
-        key = _SORT_BY[asked.get("SortBy", "CreationTime")]
-        found.sort(key=lambda about: about[key], reverse=asked.get("SortOrder") != "Ascending")
-        first = int(asked.get("NextToken") or 0)
-        last = first + int(asked.get("MaxResults") or 10)
-        more = {"NextToken": str(last)} if last < len(found) else {}
-        return wire.result(call, {"TrainingJobSummaries": found[first:last], **more})
+            found = [job.summary() for job in self._jobs.values()]
+        members = page(call.params, found, "TrainingJobName", "TrainingJobStatus", _SORT_BY)
+        summaries = members.pop("Summaries")
+        return wire.result(call, {"TrainingJobSummaries": summaries, **members})
 
     def _find(self, call: Call) -> Job:
         with self._lock:
@@ -156,11 +148,6 @@ class Jobs:
 
 def _check(params: Mapping[str, Any]) -> None:
     """Refuse what cannot be run."""
-    name = params["TrainingJobName"]
-    _require(
-        _NAME.fullmatch(name) is not None,
-        f"trainingJobName is {name!r}; it must be 1 to 63 letters, digits and hyphens.",
-    )
     for member in ("AlgorithmSpecification", "OutputDataConfig", "ResourceConfig", "RoleArn",
                    "StoppingCondition"):  # fmt: skip
         _require(member in params, f"{member} is required.")
@@ -199,10 +186,3 @@ def _check(params: Mapping[str, Any]) -> None:
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise AwsError("ValidationException", message)
-
-
-def _seconds(value: Any, default: float) -> float:
-    """A time of a request, as seconds since 1970."""
-    if value is None:
-        return default
-    return value.timestamp() if isinstance(value, datetime.datetime) else float(value)

@@ -53,6 +53,8 @@ class Job:
     training_ended: float | None = None
     metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Last value and its time, by name."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """Every value, by name, in the order of the log."""
     stop_asked: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     _transitions: list[_Transition] = field(default_factory=list)
@@ -65,27 +67,38 @@ class Job:
 
     def enter(self, secondary: str, message: str | None = None) -> None:
         """Go to the next secondary status."""
-        now = time.time()
         with self._lock:
-            self.changed = now
-            if self._transitions:
-                self._transitions[-1].ended = now
-            text = message or _MESSAGES[secondary]
-            self._transitions.append(_Transition(secondary, now, text))
-            if secondary == "Training" and self.training_started is None:
-                self.training_started = now
-            if secondary == "Stopping":
-                self.status = "Stopping"
+            self._enter(secondary, message)
+
+    def stop(self) -> bool:
+        """Ask for its end; False when it is ending already."""
+        with self._lock:
+            if self.status != "InProgress":
+                return False
+            self.status = "Stopping"
+            self._enter("Stopping", None)
+        self.stop_asked.set()
+        return True
 
     def end(self, status: str, secondary: str, reason: str | None = None) -> None:
         """Come to the end."""
-        self.enter(secondary, reason and f"{_MESSAGES['Failed']}: {reason}"[:1024])
         with self._lock:
+            self._enter(secondary, reason and f"{_MESSAGES['Failed']}: {reason}"[:1024])
             self.training_ended = time.time()
             self._transitions[-1].ended = self.training_ended
             self.failure_reason = reason[:1024] if reason else None
             self.status = status
         self.ended.set()
+
+    def _enter(self, secondary: str, message: str | None) -> None:
+        now = time.time()
+        self.changed = now
+        if self._transitions:
+            self._transitions[-1].ended = now
+        text = message or _MESSAGES[secondary]
+        self._transitions.append(_Transition(secondary, now, text))
+        if secondary == "Training" and self.training_started is None:
+            self.training_started = now
 
     def summary(self) -> dict[str, Any]:
         """What ListTrainingJobs says."""
@@ -137,6 +150,7 @@ class Job:
         """Take the newest value of a metric."""
         with self._lock:
             self.metrics[name] = (value, time.time())
+            self.history.setdefault(name, []).append(value)
 
     def _secondary(self) -> str:
         return self._transitions[-1].status if self._transitions else "Starting"

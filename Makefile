@@ -9,7 +9,10 @@ DEMO ?= build/demo
 DATA ?= $(BUILD)/data/photos
 SETTINGS ?= config/$(STAGE).tfvars.json
 HYPERPARAMETERS ?= config/hyperparameters.json
+SEARCH_SPACE ?= config/search_space.json
 WEIGHTS ?= auto
+TRIALS ?=
+WORKERS ?=
 IMAGE ?=
 TO ?=
 YES ?=
@@ -75,6 +78,10 @@ data: .venv/train ## Draw an example folder of labelled photos into DATA
 .PHONY: train
 train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
 	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES)
+
+.PHONY: tune
+tune: .venv/train .venv/tune ## Search SEARCH_SPACE on DATA, write HYPERPARAMETERS (TRIALS=, WORKERS=)
+	python -m training.tuning --data $(call path,$(DATA)) --folder $(call path,$(BUILD)/tuning) --cache-dir $(call path,$(BUILD)/cache) --search-space $(call path,$(SEARCH_SPACE)) $(OVERRIDES) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: train-ec2
 train-ec2: .venv/infra $(IMAGES) build/terraform.rc ## Train on the stage's EC2 instance, then stop it

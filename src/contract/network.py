@@ -66,15 +66,28 @@ def build_classifier(network: Network, class_count: int) -> Classifier:
         ContractError: torchvision has no such classification network, or it does not end in a
             linear layer.
     """
+    backbone, features = build_backbone(network.backbone)
+    return Classifier(backbone, build_head(features, network.hidden_units, class_count), features)
+
+
+def build_backbone(name: str) -> tuple[nn.Module, int]:
+    """Build a network without its last linear layer, with random weights.
+
+    Returns:
+        The network, and how many features it returns for a picture.
+
+    Raises:
+        ContractError: torchvision has no such classification network, or it does not end in a
+            linear layer.
+    """
     models = torchvision.models
-    if network.backbone not in set(models.list_models(module=models)) - _SIDE_OUTPUTS:
+    if name not in set(models.list_models(module=models)) - _SIDE_OUTPUTS:
         raise ContractError(
-            f"backbone is {network.backbone!r}; it must be a classification network of "
+            f"backbone is {name!r}; it must be a classification network of "
             "torchvision, like resnet50, resnet18 or mobilenet_v3_small."
         )
-    backbone = models.get_model(network.backbone, weights=None)
-    features = strip_last_linear(backbone, network.backbone)
-    return Classifier(backbone, build_head(features, network.hidden_units, class_count), features)
+    backbone = models.get_model(name, weights=None)
+    return backbone, strip_last_linear(backbone, name)
 
 
 def build_head(features: int, hidden_units: int, class_count: int) -> nn.Module:

@@ -127,12 +127,13 @@ class SearchSpace:
             _check_grid(self)
 
 
-def read_search_space(path: Path, base: Hyperparameters) -> SearchSpace:
+def read_search_space(path: Path, base: Hyperparameters, trials: int | None = None) -> SearchSpace:
     """Read and check config/search_space.json.
 
     Args:
         path: the file.
         base: supplies what the space does not name.
+        trials: takes the place of what the file says.
 
     Raises:
         ContractError: the file is missing or misspelt, or holds values that training refuses.
@@ -140,6 +141,9 @@ def read_search_space(path: Path, base: Hyperparameters) -> SearchSpace:
     made_by = "SEARCH_SPACE=file names another, `git restore config`"
     space = parse(SearchSpace, read_json(path, made_by), path.name)
     try:
+        if trials is not None:
+            parallel = min(space.parallel_trials, max(1, trials))
+            space = dataclasses.replace(space, trials=trials, parallel_trials=parallel)
         check_values(space, base)
     except ContractError as error:
         raise ContractError(f"{path.name}: {error}") from None

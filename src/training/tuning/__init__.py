@@ -1,0 +1,1 @@
+"""Searches hyperparameters on this machine: `make tune`."""

@@ -1,0 +1,253 @@
+"""The study: which values are tried next, and what became of those before.
+
+It lies in a sqlite file, so that a search that was killed goes on. What is proposed depends on
+the seed and on the trials before, and on nothing else: with one worker a search that was killed
+tries what it would have tried.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from contract.hyperparameters import Hyperparameters
+from contract.search_space import Searched, SearchSpace, is_searched, settings_of
+from contract.strict import ContractError
+
+FIRST_AT_RANDOM = 6
+"""Trials before the sampler has something to learn from."""
+ATTEMPTS = 40
+"""How often values that were tried before are thrown away for others."""
+DIGITS = 4
+"""Of a searched number; what is written down is then exactly what was trained with."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """What is to be tried."""
+
+    number: int
+    values: dict[str, Any]
+    """Of the hyperparameters that are searched here."""
+    settings: Hyperparameters | None
+    """None where training refuses the values."""
+    fault: str = ""
+    """Why it does."""
+
+
+class Study:
+    """The trials of one search."""
+
+    def __init__(self, file: Path, name: str, space: SearchSpace, base: Hyperparameters) -> None:
+        """Open or begin a study.
+
+        Args:
+            file: sqlite, made where it is missing.
+            name: same name, same study.
+            space: what is searched.
+            base: supplies all else; it is the first trial where it lies in the space.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.space, self.base = space, base
+        self.storage = optuna.storages.RDBStorage(
+            f"sqlite:///{file}", engine_kwargs={"connect_args": {"timeout": 60}}
+        )
+        epochs = space.space.get("epochs")
+        most_epochs = int(epochs.corners[-1]) if epochs else base.epochs
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=name,
+            direction="minimize",
+            pruner=pruner(space, most_epochs),
+            load_if_exists=True,
+        )
+        self.live: dict[int, optuna.Trial] = {}
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
+
+    def give_up_running(self) -> int:
+        """Mark what a killed search left running; it will be tried anew.
+
+        Returns:
+            How many there were.
+        """
+        left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in left:
+            self._forget(trial)
+        return len(left)
+
+    def forget(self, number: int) -> None:
+        """Mark a trial as one that does not count."""
+        self._forget(next(t for t in self.study.get_trials(deepcopy=False) if t.number == number))
+
+    def counted(self) -> list[FrozenTrial]:
+        """Trials that are through: finished, stopped early or failed by themselves."""
+        trials = self.study.get_trials(deepcopy=False, states=FINISHED)
+        return [trial for trial in trials if "uncounted" not in trial.user_attrs]
+
+    def best(self) -> FrozenTrial | None:
+        """The finished trial with the lowest loss; of equals the first."""
+        done = [trial for trial in self.counted() if trial.state == TrialState.COMPLETE]
+        return min(done, key=lambda trial: (trial.value, trial.number)) if done else None
+
+    def ask(self) -> Proposal | None:
+        """Propose values that no trial has or had.
+
+        Returns:
+            None where there are none left, as far as can be seen.
+        """
+        tried = [trial.user_attrs.get("settings") for trial in self._taken()]
+        position = len(self.counted()) + len(self.live)
+        for attempt in range(ATTEMPTS):
+            fixed = self._fixed(position, tried)
+            if fixed is None:
+                return None
+            with quiet():
+                self.study.sampler = sampler(self.space, fixed, position * ATTEMPTS + attempt)
+                trial = self.study.ask()
+                values = suggest(trial, self.space.space)
+            trial.set_user_attr("values", values)
+            self.live[trial.number] = trial
+            try:
+                settings = settings_of(self.space, values, self.base)
+            except ContractError as error:
+                return Proposal(number=trial.number, values=values, settings=None, fault=str(error))
+            if asdict(settings) not in tried:
+                trial.set_user_attr("settings", asdict(settings))
+                return Proposal(number=trial.number, values=values, settings=settings)
+            self.forget(trial.number)
+        return None
+
+    def is_hopeless(self, number: int, epoch: int, loss: float) -> bool:
+        """Record a trial's loss after an epoch; whether it is worse than most at that point."""
+        trial = self.live[number]
+        trial.report(loss, epoch)
+        with quiet():
+            return trial.should_prune()
+
+    def complete(self, number: int, loss: float, **facts: Any) -> None:
+        """A trial made all its epochs."""
+        self._tell(number, TrialState.COMPLETE, facts, loss)
+
+    def stop(self, number: int, **facts: Any) -> None:
+        """A trial was stopped early."""
+        self._tell(number, TrialState.PRUNED, facts)
+
+    def fail(self, number: int, reason: str, **facts: Any) -> None:
+        """A trial failed by itself."""
+        self._tell(number, TrialState.FAIL, facts | {"reason": reason})
+
+    def _tell(
+        self, number: int, state: TrialState, facts: Mapping[str, Any], loss: float | None = None
+    ) -> None:
+        trial = self.live.pop(number)
+        for name, value in facts.items():
+            trial.set_user_attr(name, value)
+        self.study.tell(trial, loss, state)
+
+    def _forget(self, trial: FrozenTrial) -> None:
+        self.live.pop(trial.number, None)
+        self.storage.set_trial_user_attr(trial._trial_id, "uncounted", True)
+        self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _taken(self) -> list[FrozenTrial]:
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [*self.counted(), *(trial for trial in running if trial.number in self.live)]
+
+    def _fixed(self, position: int, tried: list[Any]) -> dict[str, Any] | None:
+        """Values that need no sampler: of the first trial, and of a grid."""
+        space = self.space.space
+        if self.space.strategy == "grid":
+            for values in product(*(searched.values for searched in space.values())):
+                point = dict(zip(space, values, strict=True))
+                if asdict(settings_of(self.space, point, self.base)) not in tried:
+                    return point
+            return None
+        point = asdict(self.base)
+        if position == 0 and self.base == within(self.space, point, self.base):
+            return {name: point[name] for name in space}
+        return {}
+
+
+def pruner(space: SearchSpace, epochs: int) -> optuna.pruners.BasePruner:
+    """The rule by which trials are stopped early.
+
+    Hyperband is Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter
+    Optimization, 2018; the median rule is that of Golovin et al., Google Vizier, 2017.
+    """
+    if space.strategy == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 2))
+    if space.early_stopping:
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 5))
+    return optuna.pruners.NopPruner()
+
+
+def sampler(space: SearchSpace, fixed: dict[str, Any], draw: int) -> BaseSampler:
+    """The rule by which the next values are chosen.
+
+    TPE is Bergstra et al., Algorithms for Hyper-Parameter Optimization, 2011. Trials that run
+    elsewhere at the same time count as bad ones, so that nobody tries the same.
+    """
+    seed = (space.seed * 1_000_003 + draw) % 2**32
+    if fixed:
+        return PartialFixedSampler(fixed, RandomSampler(seed))
+    if space.strategy == "random":
+        return RandomSampler(seed)
+    return TPESampler(
+        seed=seed, n_startup_trials=FIRST_AT_RANDOM, multivariate=True, group=True,
+        constant_liar=True,
+    )  # fmt: skip
+
+
+def suggest(trial: optuna.Trial, space: Mapping[str, Searched]) -> dict[str, Any]:
+    """Ask for a value of each hyperparameter whose condition holds; conditions come last."""
+    values: dict[str, Any] = {}
+    for name, searched in sorted(space.items(), key=lambda item: bool(item[1].when)):
+        if not is_searched(searched, values):
+            continue
+        if searched.kind == "choice":
+            values[name] = trial.suggest_categorical(name, searched.values)
+            continue
+        low, high = searched.ends
+        log = searched.scale == "log"
+        if searched.kind == "int":
+            values[name] = trial.suggest_int(name, int(low), int(high), log=log)
+        else:
+            value = float(f"{trial.suggest_float(name, low, high, log=log):.{DIGITS}g}")
+            values[name] = min(max(value, low), high)
+    return values
+
+
+def within(
+    space: SearchSpace, point: Mapping[str, Any], base: Hyperparameters
+) -> Hyperparameters | None:
+    """The settings of a point if it lies in the space."""
+    for name, searched in space.space.items():
+        if not is_searched(searched, point):
+            continue
+        low, high = searched.ends
+        inside = point[name] in searched.values or (
+            searched.kind != "choice" and low <= point[name] <= high
+        )
+        if not inside:
+            return None
+    return settings_of(space, point, base)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna marks what is used here as new; the lock pins its version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield

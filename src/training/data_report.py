@@ -37,6 +37,12 @@ def data_report(data: Data) -> dict[str, Any]:
     }
 
 
+def read_data_report(folder: Path) -> dict[str, Any]:
+    """What `write_data_report` wrote."""
+    report: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    return report
+
+
 def write_data_report(data: Data, folder: Path, log: RunLog) -> None:
     """Write data_report.json and say what it holds."""
     report = data_report(data)

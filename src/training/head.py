@@ -52,6 +52,9 @@ def train_head(
         return measure(head(valid_NF), valid_N)
 
     lesson = Lesson(pictures=len(train), batches_of=batches_of, validate=validate)
+    names = [p.path.relative_to(data.root).as_posix() for p in train]
+    for watcher in watchers:
+        watcher.after_features(names, train_NF, train_N)
     with one_thread():
         best = fit(head, new_state(head, settings), lesson, settings, log, watchers)
         fold(head, mean_F, std_F)

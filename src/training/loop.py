@@ -19,6 +19,7 @@ from contract.strict import require
 from training.chance import DROPOUT, chance
 from training.runlog import RunLog
 from training.schedule import rate_factor, set_rates
+from training.stages import Waiting, stage
 from training.state import State, put
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -48,13 +49,29 @@ class Epoch:
     """Mean per picture."""
     valid: Metrics
     seconds: float
+    training_seconds: float
+    """Of these, before validation."""
+    waiting_seconds: float
+    """Of these, spent on waiting for the next batch."""
 
 
 class Watcher:
     """Is told how a run goes; override what you want to hear."""
 
+    def after_features(self, names: Sequence[str], features_NF: Tensor, labels_N: Tensor) -> None:
+        """What a backbone that learnt nothing here says of each training picture.
+
+        Args:
+            names: of the files, relative to the data folder.
+            features_NF: of the plain views.
+            labels_N: what their folders say.
+        """
+
     def begin(self, state: State) -> None:
         """Before the first step; may load an earlier state."""
+
+    def after_begin(self, state: State, lesson: Lesson) -> None:
+        """An earlier state is loaded, if there is one; the first step comes next."""
 
     def after_step(self, state: State, loss: Tensor) -> None:
         """The weights have moved, by the gradients that they still have.
@@ -63,6 +80,9 @@ class Watcher:
             state: of the run.
             loss: mean per picture of the step, on the model's device.
         """
+
+    def before_judging(self, state: State, train_loss: float) -> None:
+        """The steps of an epoch are made; a loss that is no number ends the run now."""
 
     def after_epoch(self, state: State, epoch: Epoch) -> None:
         """An epoch was judged and told; the state stands at the start of the next one."""
@@ -95,10 +115,12 @@ def fit(
     steps = steps_by_epoch(lesson.pictures, settings)
     for watcher in watchers:
         watcher.begin(state)
+    for watcher in watchers:
+        watcher.after_begin(state, lesson)
     while state.epoch <= settings.epochs:
         started = time.monotonic()
         set_training(state, settings)
-        batches = iter(lesson.batches_of(state.epoch, state.step * settings.accumulate))
+        batches = Waiting(lesson.batches_of(state.epoch, state.step * settings.accumulate))
         while state.step < steps:
             done = (state.epoch - 1) * steps + state.step
             pictures = pictures_in_step(state.step, lesson.pictures, settings)
@@ -107,21 +129,24 @@ def fit(
             state.optimizer.zero_grad()
             total = torch.zeros_like(state.total)
             for inputs_B, targets_B in islice(batches, settings.accumulate):
-                logits_BK = network(inputs_B).float()
-                loss = loss_sum(logits_BK, targets_B, lesson, settings)
-                (loss / pictures).backward()  # type: ignore[no-untyped-call]  # torch's stub
+                with stage("forward"):
+                    logits_BK = network(inputs_B).float()
+                    loss = loss_sum(logits_BK, targets_B, lesson, settings)
+                with stage("backward"):
+                    (loss / pictures).backward()  # type: ignore[no-untyped-call]  # torch's stub
                 total += loss.detach()
             if settings.clip_norm:
                 nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
-            state.optimizer.step()
-            if state.average is not None:
-                state.average.update(state.model, done + 1)
+            with stage("optimizer"):
+                state.optimizer.step()
+                if state.average is not None:
+                    state.average.update(state.model, done + 1)
             state.total, state.seen, state.step = (
                 state.total + total, state.seen + pictures, state.step + 1
             )  # fmt: skip
             for watcher in watchers:
                 watcher.after_step(state, total / pictures)
-        judge_epoch(state, lesson, settings, log, watchers, started)
+        judge_epoch(state, lesson, settings, log, watchers, started, batches.seconds)
     put(state.model, state.best)
     return state.best_epoch
 
@@ -133,11 +158,15 @@ def judge_epoch(
     log: RunLog,
     watchers: Sequence[Watcher],
     started: float,
+    waiting_seconds: float,
 ) -> None:
     """Validate after an epoch, keep the best weights, tell, and go to the next epoch."""
     state.model.eval()
     train_loss = state.total.item() / state.seen
-    with state.judged():
+    training_seconds = time.monotonic() - started
+    for watcher in watchers:
+        watcher.before_judging(state, train_loss)
+    with state.judged(), stage("evaluation"):
         valid = lesson.validate()
         require(
             math.isfinite(train_loss) and math.isfinite(valid.loss),
@@ -145,8 +174,14 @@ def judge_epoch(
             f"Lower learning_rate, which is {settings.learning_rate}.",
         )
         state.keep_best(valid.loss)
-    seconds = time.monotonic() - started
-    epoch = Epoch(number=state.epoch, train_loss=train_loss, valid=valid, seconds=seconds)
+    epoch = Epoch(
+        number=state.epoch,
+        train_loss=train_loss,
+        valid=valid,
+        seconds=time.monotonic() - started,
+        training_seconds=training_seconds,
+        waiting_seconds=waiting_seconds,
+    )
     tell_epoch(log, epoch, settings.epochs, state.best_loss)
     state.next_epoch()
     for watcher in watchers:
@@ -219,24 +254,3 @@ def measure(logits_NK: Tensor, labels_N: Tensor, temperature: float = 1.0) -> Me
         loss=cross_entropy(scaled_NK, labels_N).item(),
         pictures=len(labels_N),
     )
-
-
-def fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
-    """The divisor of logits that makes validation probabilities honest.
-
-    Golden-section search of the loss, which has one minimum, on a logarithmic scale. Labels are
-    smoothed as if one more picture in N + 2 were wrong (Platt's rule), or a faultless validation
-    set would make every answer certain.
-    """
-    doubt = 1.0 / (len(labels_N) + 2)
-    logits_NK = logits_NK.double()
-
-    def loss(log_temperature: float) -> float:
-        scaled_NK = logits_NK / math.exp(log_temperature)
-        return cross_entropy(scaled_NK, labels_N, label_smoothing=doubt).item()
-
-    low, high, ratio = math.log(0.02), math.log(50.0), (math.sqrt(5) - 1) / 2
-    for _ in range(40):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return round(math.exp((low + high) / 2), 6)

@@ -11,12 +11,16 @@ from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, ModelCard, Network
 from contract.network import Classifier, build_classifier
 from training.answers import answers
+from training.calibration import fit_temperature
 from training.data import read_data
-from training.data_report import write_data_report
+from training.data_report import read_data_report, write_data_report
+from training.diagnostics.diagnosis import Diagnosis
+from training.diagnostics.finding import summary
 from training.export import export, golden_candidates, provenance
 from training.finetune import finetune
 from training.head import train_head
-from training.loop import fit_temperature, measure
+from training.loop import measure
+from training.predictions import write_predictions
 from training.runlog import RunLog
 from training.weights import load_weights, pixel_statistics
 
@@ -58,6 +62,8 @@ def train(request: Request, log: RunLog) -> ModelCard:
     )
     data = read_data(request.data)
     write_data_report(data, request.output_dir, log)
+    diagnosis = Diagnosis(log, settings, data.classes)
+    diagnosis.look_at_data(read_data_report(request.output_dir))
     make_repeatable(settings.seed)
     network = Network(backbone=settings.backbone, hidden_units=settings.hidden_units)
     classifier = build_classifier(network, len(data.classes))
@@ -66,17 +72,17 @@ def train(request: Request, log: RunLog) -> ModelCard:
     spec = input_spec(settings)
 
     method = train_head if settings.method == "head" else finetune
-    best_epoch, logits_NK = method(classifier, data, spec, settings, log)
+    best_epoch, logits_NK = method(classifier, data, spec, settings, log, [diagnosis])
     classifier.to(device())
 
     valid, test = data.split("valid"), data.split("test")
     labels_N = torch.tensor(data.numbers(valid))
     temperature = fit_temperature(logits_NK, labels_N)
     validation = measure(logits_NK, labels_N, temperature)
-    tested = None
+    answered, tested = {"valid": logits_NK}, None
     if test:  # the model is chosen; only now, and once, is it asked about these
-        test_NK = answers(classifier, test, spec, log, "test")
-        tested = measure(test_NK, torch.tensor(data.numbers(test)), temperature)
+        answered["test"] = answers(classifier, test, spec, log, "test")
+        tested = measure(answered["test"], torch.tensor(data.numbers(test)), temperature)
     card = export(
         request.model_dir,
         classifier,
@@ -89,7 +95,9 @@ def train(request: Request, log: RunLog) -> ModelCard:
         candidates=golden_candidates(valid, logits_NK, labels_N),
         provenance=provenance(dataclasses.asdict(settings), weights, data.sha256),
     )
-    tell_end(log, card, best_epoch, request.model_dir, time.monotonic() - started)
+    predictions = write_predictions(request.output_dir, data, card, answered)
+    diagnosis.look_at_answers(predictions)
+    tell_end(log, card, best_epoch, request.model_dir, diagnosis, time.monotonic() - started)
     return card
 
 
@@ -127,17 +135,26 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def tell_end(log: RunLog, card: ModelCard, best_epoch: int, folder: Path, seconds: float) -> None:
+def tell_end(
+    log: RunLog,
+    card: ModelCard,
+    best_epoch: int,
+    folder: Path,
+    diagnosis: Diagnosis,
+    seconds: float,
+) -> None:
     """The result, for people and programs."""
     test = "" if card.test is None else f", test accuracy {card.test.accuracy:.1%}"
     log.event(
         "end",
         f"best epoch {best_epoch}: valid accuracy {card.validation.accuracy:.1%}{test}; "
-        f"{folder} is the model ({seconds:.1f} s)",
+        f"{summary(diagnosis.findings)}; {folder} is the model ({seconds:.1f} s)",
         best_epoch=best_epoch,
         validation=dataclasses.asdict(card.validation),
         test=None if card.test is None else dataclasses.asdict(card.test),
         temperature=card.temperature,
         model_dir=str(folder),
+        findings=[finding.rule for finding in diagnosis.findings],
         seconds=round(seconds, 3),
+        diagnosis_seconds=round(diagnosis.seconds, 3),
     )

@@ -19,7 +19,8 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from contract.strict import require
 from training.answers import one_thread
-from training.loop import fit_temperature, measure
+from training.calibration import fit_temperature
+from training.loop import measure
 
 QUIETEST = 0.1
 """Smallest standard deviation that a feature is divided by, as a share of the mean one."""

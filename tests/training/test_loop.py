@@ -19,7 +19,6 @@ from training.loop import (
     Lesson,
     Watcher,
     fit,
-    fit_temperature,
     measure,
     set_training,
 )
@@ -121,24 +120,6 @@ def test_frozen_parts_stay_in_eval_mode() -> None:
     set_training(new_state(model, wanted, frozen=[early]), wanted)
 
     assert [layer.training for layer in model.modules()] == [True, False, False, False, True]
-
-
-def test_the_temperature_finds_the_factor_that_logits_were_spoilt_by() -> None:
-    torch.manual_seed(0)
-    honest = 2 * torch.randn(4000, 5)
-    labels = torch.distributions.Categorical(logits=honest).sample()  # type: ignore[no-untyped-call]
-
-    found = fit_temperature(3 * honest, labels)
-
-    assert found == pytest.approx(3.0, rel=0.05)
-
-
-def test_a_faultless_validation_set_does_not_make_the_model_certain() -> None:
-    logits = 10 * torch.eye(4)
-
-    temperature = fit_temperature(logits, torch.arange(4))
-
-    assert (logits / temperature).softmax(1).max() < 0.99
 
 
 @pytest.mark.parametrize("hidden", [False, True])

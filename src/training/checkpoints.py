@@ -56,8 +56,8 @@ class Checkpoints:
             log: is told of files that cannot be used.
         """
         self.folder = folder
-        self.identity = dict(identity)
-        text = json.dumps(self.identity, sort_keys=True)
+        text = json.dumps(identity, sort_keys=True)
+        self.identity: dict[str, Any] = json.loads(text)
         self.run = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.log = log
         self.number = 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
 from contract.network import Classifier
+from training import processes
 from training.answers import answers, one_thread
 from training.chance import shuffled
 from training.data import Data
@@ -52,7 +53,7 @@ def train_head(
         return measure(head(valid_NF), valid_N)
 
     lesson = Lesson(pictures=len(train), batches_of=batches_of, validate=validate)
-    with one_thread():
+    with one_thread(), processes.alone():
         best = fit(head, new_state(head, settings), lesson, settings, log, watchers)
         fold(head, mean_F, std_F)
         with torch.inference_mode():

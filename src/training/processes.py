@@ -12,14 +12,16 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from contract.strict import ContractError, require
+from contract.strict import require
 
 Item = TypeVar("Item")
 
@@ -27,18 +29,29 @@ TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process."""
 LOST = ("connection", "broken pipe", "peer", "socket")
 """Words of gloo's and NCCL's errors when another process has gone."""
-_stores: list[dist.Store] = []
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
+_stores: list[Any] = []  # of dist.Store, which torch's stubs lack
 """Where the processes of this run met, while they are joined."""
 
 
 def count() -> int:
     """How many processes make this run."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _alone.get() else 1
 
 
 def number() -> int:
     """Which of them this is: 0 is the first."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() and not _alone.get() else 0
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let each process do all of the work in the block, as if there were no others."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 @contextmanager
@@ -56,7 +69,7 @@ def joined(env: Mapping[str, str]) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(int(env["LOCAL_RANK"]))
     choose_interface(env)
-    store, rank, _ = next(dist.rendezvous("env://"))
+    store, rank, _ = next(rendezvous("env://"))
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if cuda else "gloo", store=store, rank=rank, world_size=processes
     )
@@ -118,9 +131,9 @@ def parallel(model: nn.Module) -> nn.Module:
     )
 
 
-def apart(network: nn.Module) -> AbstractContextManager[None]:
-    """While it lasts, each process keeps its gradients to itself."""
-    if isinstance(network, DistributedDataParallel):
+def summing(network: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+    """Passes through a network whose gradients the processes exchange only after the last one."""
+    if isinstance(network, DistributedDataParallel) and not last:
         context: AbstractContextManager[None] = network.no_sync()
         return context
     return nullcontext()
@@ -219,6 +232,11 @@ def require_same(what: str, text: str) -> None:
 def is_lost(error: BaseException) -> bool:
     """Whether an error says that another process has gone."""
     return count() > 1 and any(word in str(error).lower() for word in LOST)
+
+
+def speaks_for_all() -> bool:
+    """Whether this is the first process, and none has said why it failed."""
+    return number() == 0 and (not _stores or int(_stores[0].add("failed", 0)) == 0)
 
 
 def first_to_fail() -> bool:

@@ -1,6 +1,7 @@
 """One training run: data in, model folder out."""
 
 import dataclasses
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, ModelCard, Network
 from contract.network import Classifier, build_classifier
+from training import processes
 from training.answers import answers
+from training.checkpoints import Checkpoints
 from training.data import read_data
 from training.data_report import write_data_report
 from training.export import export, golden_candidates, provenance
@@ -18,6 +21,8 @@ from training.finetune import finetune
 from training.head import train_head
 from training.loop import fit_temperature, measure
 from training.runlog import RunLog
+from training.saving import Saver
+from training.stopping import Stopping
 from training.weights import load_weights, pixel_statistics
 
 RESIZE_OVER_SIZE = 256 / 224
@@ -44,20 +49,31 @@ class Request:
     """Whether to find out where time goes."""
 
 
-def train(request: Request, log: RunLog) -> ModelCard:
-    """Train one model and write it.
+def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None:
+    """Train one model and write it, going on from a checkpoint if there is one of this run.
+
+    Args:
+        request: what to train.
+        log: is told how it goes.
+        stopping: hears when somebody wants the run to end.
+
+    Returns:
+        The model's card; nothing in all processes but the first, which writes the model.
 
     Raises:
         ContractError: the data, the network or the weights cannot be used.
+        StopError: the run was asked to end; the checkpoint is written.
     """
     started, settings = time.monotonic(), request.settings
+    log.begin()
     log.event(
         "start",
         f"training {settings.method} of {settings.backbone} on {request.data}",
         hyperparameters=dataclasses.asdict(settings),
     )
     data = read_data(request.data)
-    write_data_report(data, request.output_dir, log)
+    if processes.number() == 0:
+        write_data_report(data, request.output_dir, log)
     make_repeatable(settings.seed)
     network = Network(backbone=settings.backbone, hidden_units=settings.hidden_units)
     classifier = build_classifier(network, len(data.classes))
@@ -65,31 +81,40 @@ def train(request: Request, log: RunLog) -> ModelCard:
     classifier.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     spec = input_spec(settings)
 
-    method = train_head if settings.method == "head" else finetune
-    best_epoch, logits_NK = method(classifier, data, spec, settings, log)
-    classifier.to(device())
+    made = provenance(dataclasses.asdict(settings), weights, data.sha256)
+    identity = {**dataclasses.asdict(made), "processes": processes.count()}
+    processes.require_same("settings, data, weights, code or libraries", json.dumps(identity))
+    checkpoints = Checkpoints(request.checkpoint_dir, identity, log)
+    saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
 
-    valid, test = data.split("valid"), data.split("test")
-    labels_N = torch.tensor(data.numbers(valid))
-    temperature = fit_temperature(logits_NK, labels_N)
-    validation = measure(logits_NK, labels_N, temperature)
-    tested = None
-    if test:  # the model is chosen; only now, and once, is it asked about these
-        test_NK = answers(classifier, test, spec, log, "test")
-        tested = measure(test_NK, torch.tensor(data.numbers(test)), temperature)
-    card = export(
-        request.model_dir,
-        classifier,
-        classes=data.classes,
-        spec=spec,
-        network=network,
-        temperature=temperature,
-        validation=validation,
-        test=tested,
-        candidates=golden_candidates(valid, logits_NK, labels_N),
-        provenance=provenance(dataclasses.asdict(settings), weights, data.sha256),
-    )
-    tell_end(log, card, best_epoch, request.model_dir, time.monotonic() - started)
+    with saver.saving():
+        method = train_head if settings.method == "head" else finetune
+        best_epoch, logits_NK = method(classifier, data, spec, settings, log, [saver])
+        classifier.to(device())
+
+        valid, test = data.split("valid"), data.split("test")
+        labels_N = torch.tensor(data.numbers(valid))
+        temperature = fit_temperature(logits_NK, labels_N)
+        validation = measure(logits_NK, labels_N, temperature)
+        tested = None
+        if test:  # the model is chosen; only now, and once, is it asked about these
+            test_NK = answers(classifier, test, spec, log, "test")
+            tested = measure(test_NK, torch.tensor(data.numbers(test)), temperature)
+        if processes.number() > 0:
+            return None
+        card = export(
+            request.model_dir,
+            classifier,
+            classes=data.classes,
+            spec=spec,
+            network=network,
+            temperature=temperature,
+            validation=validation,
+            test=tested,
+            candidates=golden_candidates(valid, logits_NK, labels_N),
+            provenance=made,
+        )
+        tell_end(log, card, best_epoch, request.model_dir, time.monotonic() - started)
     return card
 
 

@@ -15,6 +15,8 @@ from training.runlog import RunLog
 from training.state import State
 from training.stopping import StopError, Stopping
 
+START = (1, 0)
+"""Epoch, and steps made in it, of a run that has not begun."""
 METRICS = "metrics.jsonl"
 
 
@@ -28,8 +30,6 @@ class Saver(Watcher):
         seconds: float,
         epochs: int,
         log: RunLog,
-        *,
-        together: bool,
     ) -> None:
         """Look for a checkpoint of this run.
 
@@ -39,17 +39,16 @@ class Saver(Watcher):
             seconds: longest time between two checkpoints.
             epochs: of the whole run.
             log: is told; what it has said is part of a checkpoint.
-            together: whether a step is made by all processes together, so that none may leave
-                the others between two.
         """
         self.checkpoints = checkpoints
         self.stopping = stopping
         self.seconds = seconds
         self.epochs = epochs
         self.log = log
-        self.together = together
+        self.writes = processes.number() == 0
+        self.found = processes.told_by_first(checkpoints.newest() if self.writes else b"")
         self.state: State | None = None
-        self.written = (1, 0)
+        self.written = START
         self.last = time.monotonic()
 
     @contextmanager
@@ -57,27 +56,29 @@ class Saver(Watcher):
         """Write a last checkpoint when a stop ends the block, and remove all when it ends well."""
         try:
             yield
-        except StopError:
-            if self.state is not None and self.written != position(self.state):
+        except StopError as stop:
+            moved = self.state is not None and self.written != position(self.state)
+            if self.state is not None and moved and stop.between_steps:
                 self.write(self.state)
+            if self.written != START:
+                stop.goes_on_from = where(self.written, self.epochs)
             raise
         finally:
             self.stopping.hold(False)
-        if processes.number() == 0:
+        if self.writes:
             self.checkpoints.remove()
 
     def begin(self, state: State) -> None:
         """Load the newest checkpoint, if there is one of this run; signals wait from now on."""
-        content = self.checkpoints.newest() if processes.number() == 0 else b""
-        content = processes.told_by_first(content)
-        if content:
-            found = parse_checkpoint(content)
+        if self.found:
+            found = parse_checkpoint(self.found)
+            self.found = b""
             tensors = dict(found.tensors)
             self.log.go_on_after(tensors.pop(METRICS).numpy().tobytes())
             state.load_state_dict(unpacked(found.position, tensors))
             self.log.event(
                 "resumed",
-                f"going on from {where(state, self.epochs)}, as a checkpoint left it",
+                f"going on from {where(position(state), self.epochs)}, as a checkpoint left it",
                 epoch=state.epoch,
                 step=state.step,
                 checkpoint=found.number,
@@ -88,12 +89,13 @@ class Saver(Watcher):
     def after_step(self, state: State, loss: Tensor) -> None:  # noqa: ARG002 - a hook
         """Save when it is time, or when somebody wants the run to end."""
         asked = self.stopping.asked is not None
-        if self.together and processes.any_of(asked) and not asked:
+        if processes.any_of(asked) and not asked:
             self.stopping.ask("another process was asked to end")
             asked = True
         if asked or time.monotonic() - self.last >= self.seconds:
             self.write(state)
         if asked:
+            processes.any_of(True)  # all leave when the checkpoint is written
             self.stopping.hold(False)
 
     @contextmanager
@@ -114,7 +116,7 @@ class Saver(Watcher):
         """Write a checkpoint of the state as it is now."""
         self.last = time.monotonic()
         self.written = position(state)
-        if processes.number() != 0:
+        if not self.writes:
             return
         tensors: dict[str, Tensor] = {}
         packed = pack(state.state_dict(), tensors)
@@ -134,11 +136,12 @@ def position(state: State) -> tuple[int, int]:
     return state.epoch, state.step
 
 
-def where(state: State, epochs: int) -> str:
-    """The same in words."""
-    if state.epoch > epochs:
+def where(place: tuple[int, int], epochs: int) -> str:
+    """An epoch and the steps made in it, in words."""
+    epoch, step = place
+    if epoch > epochs:
         return "the end of the last epoch"
-    return f"epoch {state.epoch}" + (f", step {state.step + 1}" if state.step else "")
+    return f"epoch {epoch}" + (f", step {step + 1}" if step else "")
 
 
 def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> dict[str, Any]:
@@ -151,8 +154,7 @@ def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> dict[str, An
     """
     if isinstance(value, Tensor):
         tensors[name] = value
-        nhwc = value.dim() == 4 and not value.is_contiguous()
-        return {"tensor": name, "channels_last": nhwc}
+        return {"tensor": name, "strides": value.stride()}
     if isinstance(value, Mapping):
         return {"dict": [[k, pack(v, tensors, f"{name}.{k}".strip("."))] for k, v in value.items()]}
     if isinstance(value, list | tuple):
@@ -163,8 +165,9 @@ def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> dict[str, An
 def unpacked(packed: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     """Undo `pack`; tensors have the memory layout they had, so that sums have the same order."""
     if "tensor" in packed:
-        layout = torch.channels_last if packed["channels_last"] else torch.contiguous_format
-        return tensors[packed["tensor"]].clone(memory_format=layout)
+        stored = tensors[packed["tensor"]]
+        laid = torch.empty_strided(stored.shape, packed["strides"], dtype=stored.dtype)
+        return laid.copy_(stored)
     if "dict" in packed:
         return {key: unpacked(value, tensors) for key, value in packed["dict"]}
     if "list" in packed:

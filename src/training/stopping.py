@@ -26,12 +26,16 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 class StopError(Exception):
     """The run was asked to end."""
 
-    def __init__(self, reason: str, code: int) -> None:
+    def __init__(self, reason: str, code: int, *, between_steps: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         """As a person would say it: SIGTERM, Ctrl-C, a spot notice."""
         self.code = code
         """To exit with."""
+        self.goes_on_from: str | None = None
+        """Where the checkpoint is that was left, in words."""
+        self.between_steps = between_steps
+        """Whether the state can be saved; not if somebody did not want to wait."""
 
 
 class Stopping:
@@ -62,15 +66,25 @@ class Stopping:
         if not held and self.asked is not None:
             raise self.asked
 
+    def heed(self) -> None:
+        """End if that was asked for.
+
+        Raises:
+            StopError: it was.
+        """
+        if self.asked is not None:
+            raise self.asked
+
     def ask(self, reason: str) -> None:
         """Ask the run to end, as SIGTERM does."""
         self.asked = self.asked or StopError(reason, EXIT_CODES[signal.SIGTERM])
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        again = self.asked is not None and number == signal.SIGINT
-        reason = self.reason or NAMES[signal.Signals(number)]
-        self.asked = self.asked or StopError(reason, EXIT_CODES[signal.Signals(number)])
-        if again or not self.held:
+        name, code = NAMES[signal.Signals(number)], EXIT_CODES[signal.Signals(number)]
+        if self.held and self.asked is not None and number == signal.SIGINT:
+            raise StopError(f"a second {name}", code, between_steps=False)
+        self.asked = self.asked or StopError(self.reason or name, code)
+        if not self.held:
             raise self.asked
 
 
@@ -119,6 +133,6 @@ def spot_notice(service: str) -> str | None:
         connection.request("GET", base + NOTICE_PATH, headers={"X-aws-ec2-metadata-token": token})
         reply = connection.getresponse()
         text = reply.read().decode()
-        return " ".join(text.split()) if reply.status == 200 else None  # noqa: PLR2004
+        return " ".join(text.split()) if reply.status == 200 else None
     finally:
         connection.close()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from contract.model_card import InputSpec
 from contract.preprocessing import eval_view
+from training import processes
 from training.data import Picture
 from training.runlog import RunLog
 
@@ -48,7 +49,7 @@ def answers(
     """What a network says to each picture, in eval mode and without autograd.
 
     Batches run side by side, each on one thread: the bits do not depend on how many cores there
-    are.
+    are, nor on how many processes share the work.
 
     Args:
         network: (B, C, S, S) to (B, F).
@@ -75,11 +76,11 @@ def answers(
     parts: list[Tensor] = []
     started, done = time.monotonic(), 0
     with one_thread() as threads:
-        for part in side_by_side(answer, batches, threads):
+        for part in side_by_side(answer, processes.dealt(batches), threads):
             parts.append(part)
-            done += len(part)
-            log.progress(doing, done, len(pictures), started)
-    return torch.cat(parts).clone()
+            done += len(part) * processes.count()
+            log.progress(doing, min(done, len(pictures)), len(pictures), started)
+    return torch.cat(processes.gathered(parts, len(batches))).clone()
 
 
 def side_by_side(

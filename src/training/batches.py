@@ -12,6 +12,7 @@ from torch import Tensor
 
 from contract.model_card import InputSpec
 from contract.preprocessing import Floats, decode, normalise
+from training import processes
 from training.answers import side_by_side
 from training.chance import chance, shuffled
 from training.data import Picture
@@ -33,7 +34,7 @@ def train_batches(
     """Freshly augmented pictures of one epoch, in a new order, from its batch `first` on.
 
     Returns:
-        Batches of float32 (B, C, S, S) and int64 labels (B).
+        This process's share of each batch: float32 (B, C, S, S) and int64 labels (B).
     """
     order = shuffled(len(pictures), seed, epoch)
 
@@ -42,10 +43,14 @@ def train_batches(
             train_view(pictures[i].path.read_bytes(), spec, chance(seed, epoch, i + 1))
             for i in batch
         ]
-        return torch.from_numpy(np.stack(views)), torch.tensor([numbers[i] for i in batch])
+        shape = (len(batch), 3, spec.size_px, spec.size_px)
+        pixels_BCSS = np.stack(views) if views else np.empty(shape, np.float32)
+        labels = [numbers[i] for i in batch]
+        return torch.from_numpy(pixels_BCSS), torch.tensor(labels, dtype=torch.int64)
 
     batches = [order[i : i + batch_size] for i in range(first * batch_size, len(order), batch_size)]
-    yield from side_by_side(make, batches, torch.get_num_threads())
+    shares = map(processes.share, batches)
+    yield from side_by_side(make, shares, torch.get_num_threads())
 
 
 def train_view(data: bytes, spec: InputSpec, rng: np.random.Generator) -> Floats:

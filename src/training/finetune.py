@@ -11,6 +11,7 @@ from torch import Tensor
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
 from contract.network import Classifier
+from training import processes
 from training.answers import answers
 from training.batches import train_batches
 from training.data import Data
@@ -46,7 +47,7 @@ def finetune(
             epoch=epoch,
             first=first,
         )
-        for images_BCSS, labels_B in batches:
+        for images_BCSS, labels_B in batches:  # this process's share of them
             yield (
                 images_BCSS.to(device, memory_format=torch.channels_last),
                 labels_B.to(device),
@@ -56,5 +57,6 @@ def finetune(
         return measure(answers(classifier, valid, spec, log, "validation"), valid_N)
 
     lesson = Lesson(pictures=len(train), batches_of=batches_of, validate=validate)
-    best = fit(classifier, new_state(classifier, settings), lesson, settings, log, watchers)
+    state, network = new_state(classifier, settings), processes.parallel(classifier)
+    best = fit(network, state, lesson, settings, log, watchers)
     return best, answers(classifier, valid, spec, log, "validation")

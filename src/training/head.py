@@ -11,6 +11,7 @@ from torch import Tensor
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
 from contract.network import Classifier
+from training import processes
 from training.answers import answers, one_thread
 from training.chance import shuffled
 from training.data import Data
@@ -55,7 +56,7 @@ def train_head(
     names = [p.path.relative_to(data.root).as_posix() for p in train]
     for watcher in watchers:
         watcher.after_features(names, train_NF, train_N)
-    with one_thread():
+    with one_thread(), processes.alone():
         best = fit(head, new_state(head, settings), lesson, settings, log, watchers)
         fold(head, mean_F, std_F)
         with torch.inference_mode():

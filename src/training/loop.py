@@ -6,6 +6,7 @@ B = pictures in a batch, N = pictures in all, K = classes.
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,6 +17,7 @@ from torch.nn.functional import cross_entropy
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import Metrics
 from contract.strict import require
+from training import processes
 from training.chance import DROPOUT, chance
 from training.runlog import RunLog
 from training.schedule import rate_factor, set_rates
@@ -84,6 +86,10 @@ class Watcher:
     def before_judging(self, state: State, train_loss: float) -> None:
         """The steps of an epoch are made; a loss that is no number ends the run now."""
 
+    def judging(self) -> AbstractContextManager[None]:
+        """While the model is judged; the state does not change."""
+        return nullcontext()
+
     def after_epoch(self, state: State, epoch: Epoch) -> None:
         """An epoch was judged and told; the state stands at the start of the next one."""
 
@@ -125,16 +131,22 @@ def fit(
             done = (state.epoch - 1) * steps + state.step
             pictures = pictures_in_step(state.step, lesson.pictures, settings)
             set_rates(state.optimizer, settings.learning_rate * rate_factor(done, steps, settings))
-            torch.manual_seed(dropout_seed(settings.seed, state.epoch, state.step))
+            torch.manual_seed(
+                dropout_seed(settings.seed, state.epoch, state.step) + processes.number()
+            )
             state.optimizer.zero_grad()
             total = torch.zeros_like(state.total)
-            for inputs_B, targets_B in islice(batches, settings.accumulate):
-                with stage("forward"):
-                    logits_BK = network(inputs_B).float()
-                    loss = loss_sum(logits_BK, targets_B, lesson, settings)
-                with stage("backward"):
-                    (loss / pictures).backward()  # type: ignore[no-untyped-call]  # torch's stub
+            parts = math.ceil(pictures / settings.batch_size)
+            for part, (inputs_B, targets_B) in enumerate(islice(batches, parts), 1):
+                with processes.summing(network, last=part == parts):
+                    with stage("forward"):
+                        logits_BK = network(inputs_B).float()
+                        loss = loss_sum(logits_BK, targets_B, lesson, settings)
+                    with stage("backward"):
+                        # Processes average their gradients; here they are parts of one sum.
+                        (loss * processes.count() / pictures).backward()  # type: ignore[no-untyped-call]  # torch's stub
                 total += loss.detach()
+            total = processes.summed(total)
             if settings.clip_norm:
                 nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
             with stage("optimizer"):
@@ -167,7 +179,10 @@ def judge_epoch(
     for watcher in watchers:
         watcher.before_judging(state, train_loss)
     with state.judged(), stage("evaluation"):
-        valid = lesson.validate()
+        with ExitStack() as judging:
+            for watcher in watchers:
+                judging.enter_context(watcher.judging())
+            valid = lesson.validate()
         require(
             math.isfinite(train_loss) and math.isfinite(valid.loss),
             f"training diverged in epoch {state.epoch}: the loss is no longer a number. "

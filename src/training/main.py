@@ -8,23 +8,24 @@ import argparse
 import dataclasses
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from contract.hyperparameters import Hyperparameters, from_text, read_hyperparameters
 from contract.strict import ContractError, require
+from training.processes import first_to_fail, is_lost, joined, number, speaks_for_all
 from training.run import Request, train
-from training.runlog import RunLog
+from training.runlog import RunLog, Silence
+from training.stopping import StopError, Stopping, watch_for_notice
 
 FIELDS = [field.name for field in dataclasses.fields(Hyperparameters)]
-
-
-class TerminationError(Exception):
-    """SIGTERM came."""
+SAGEMAKER_BASE = "/opt/ml"
+OTHER_ENDED = (
+    "another process of this run has ended without a word, perhaps for want of memory; the same "
+    "command goes on from the last checkpoint."
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,7 +51,8 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         "--cache-dir", "--cache_dir", type=Path, default="build/cache", help="features, pictures"
     )
     job = env.get("TRAINING_JOB_NAME")
-    checkpoints = f"/opt/ml/checkpoints/{job}" if job else "build/training/checkpoints"
+    base = env.get("SAGEMAKER_BASE_DIR", SAGEMAKER_BASE)
+    checkpoints = f"{base}/checkpoints/{job}" if job else "build/training/checkpoints"
     options.add_argument(
         "--checkpoint-dir", "--checkpoint_dir", type=Path, default=checkpoints,
         help="where an interrupted run goes on from",
@@ -75,11 +77,9 @@ def read_request(argv: Sequence[str], env: Mapping[str, str]) -> Request:
     options, rest = parser(env).parse_known_args(argv)
     require_known(rest)
     require(options.data is not None, "no pictures: name a folder with --data DIR.")
-    hosts = json.loads(env.get("SM_HOSTS", "[]"))
     require(
-        len(hosts) <= 1,
-        f"SM_HOSTS names {len(hosts)} instances; each would train its own copy of the model. "
-        "Ask for one instance.",
+        options.checkpoint_seconds >= 0,
+        f"--checkpoint-seconds is {options.checkpoint_seconds}; it must be 0 (each step) or more.",
     )
     settings = Hyperparameters()
     if options.hyperparameters is not None:
@@ -127,41 +127,65 @@ def require_known(rest: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; a user's mistake is one line and exit code 2."""
+    """Train; a user's mistake is one line and exit code 2, a signal is one line and its code."""
     env = os.environ
-    before = signal.signal(signal.SIGTERM, _terminate)
+    with Stopping().listening() as stopping:
+        try:
+            with joined(env):
+                return run(sys.argv[1:] if argv is None else argv, env, stopping)
+        except ContractError as error:  # while joining
+            return report_failure(str(error), env)
+        except StopError as stop:
+            return report_stop(stop)
+
+
+def run(argv: Sequence[str], env: Mapping[str, str], stopping: Stopping) -> int:
+    """Train as one of the run's processes; the one that fails first says why."""
     try:
-        request = read_request(sys.argv[1:] if argv is None else argv, env)
-        train(request, RunLog(request.output_dir))
+        if env.get("WATCH_SPOT_NOTICES"):
+            watch_for_notice(stopping, env)
+        request = read_request(argv, env)
+        output = request.output_dir
+        train(request, RunLog(output) if number() == 0 else Silence(output), stopping)
     except ContractError as error:
-        report_failure(str(error), env)
-        return 2
+        return report_failure(str(error), env)
     except OSError as error:
-        report_failure(f"{error}; check the path, its rights and the space left.", env)
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("training: stopped by Ctrl-C; the model folder is as it was.\n")
-        return 130
-    except TerminationError:
-        sys.stderr.write("training: stopped by SIGTERM; the model folder is as it was.\n")
-        return 143
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        line = f"{error}; check the path, its rights and the space left."
+        return report_failure(line, env)
+    except StopError as stop:
+        return report_stop(stop)
+    except RuntimeError as error:
+        if not is_lost(error):
+            raise
+        stopping.heed()
+        return report_failure(OTHER_ENDED, env)
     return 0
 
 
-def report_failure(message: str, env: Mapping[str, str]) -> None:
+def report_stop(stop: StopError) -> int:
+    """One line on stderr."""
+    if stop.goes_on_from:
+        then = f"The same command goes on from {stop.goes_on_from}."
+    else:
+        then = "The same command begins anew; nothing was learnt yet."
+    if speaks_for_all():
+        sys.stderr.write(
+            f"training: stopped by {stop.reason}; the model folder is as it was. {then}\n"
+        )
+    return stop.code
+
+
+def report_failure(message: str, env: Mapping[str, str]) -> int:
     """One line on stderr, and in a training job also where SageMaker reads it."""
+    if not first_to_fail():
+        return 2
     line = " ".join(message.split())
     sys.stderr.write(f"training: {line}\n")
     if "SM_MODEL_DIR" in env:
-        base = Path(env.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+        base = Path(env.get("SAGEMAKER_BASE_DIR", SAGEMAKER_BASE))
         (base / "output").mkdir(parents=True, exist_ok=True)
         (base / "output" / "failure").write_text(f"{line}\n", encoding="utf-8")
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise TerminationError
+    return 2
 
 
 if __name__ == "__main__":

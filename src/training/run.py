@@ -1,6 +1,7 @@
 """One training run: data in, model folder out."""
 
 import dataclasses
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ import torch
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, ModelCard, Network
 from contract.network import Classifier, build_classifier
+from training import processes
 from training.answers import answers
 from training.calibration import fit_temperature
+from training.checkpoints import Checkpoints
 from training.data import read_data
 from training.data_report import read_data_report, write_data_report
 from training.diagnostics.diagnosis import Diagnosis
@@ -22,6 +25,8 @@ from training.head import train_head
 from training.loop import measure
 from training.predictions import write_predictions
 from training.runlog import RunLog
+from training.saving import Saver
+from training.stopping import Stopping
 from training.weights import load_weights, pixel_statistics
 
 RESIZE_OVER_SIZE = 256 / 224
@@ -48,22 +53,33 @@ class Request:
     """Whether to find out where time goes."""
 
 
-def train(request: Request, log: RunLog) -> ModelCard:
-    """Train one model and write it.
+def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None:
+    """Train one model and write it, going on from a checkpoint if there is one of this run.
+
+    Args:
+        request: what to train.
+        log: is told how it goes.
+        stopping: hears when somebody wants the run to end.
+
+    Returns:
+        The model's card; nothing in all processes but the first, which writes the model.
 
     Raises:
         ContractError: the data, the network or the weights cannot be used.
+        StopError: the run was asked to end; the checkpoint is written.
     """
     started, settings = time.monotonic(), request.settings
+    log.begin()
     log.event(
         "start",
         f"training {settings.method} of {settings.backbone} on {request.data}",
         hyperparameters=dataclasses.asdict(settings),
     )
     data = read_data(request.data)
-    write_data_report(data, request.output_dir, log)
     diagnosis = Diagnosis(log, settings, data.classes)
-    diagnosis.look_at_data(read_data_report(request.output_dir))
+    if processes.number() == 0:
+        write_data_report(data, request.output_dir, log)
+        diagnosis.look_at_data(read_data_report(request.output_dir))
     make_repeatable(settings.seed)
     network = Network(backbone=settings.backbone, hidden_units=settings.hidden_units)
     classifier = build_classifier(network, len(data.classes))
@@ -71,33 +87,43 @@ def train(request: Request, log: RunLog) -> ModelCard:
     classifier.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     spec = input_spec(settings)
 
-    method = train_head if settings.method == "head" else finetune
-    best_epoch, logits_NK = method(classifier, data, spec, settings, log, [diagnosis])
-    classifier.to(device())
+    made = provenance(dataclasses.asdict(settings), weights, data.sha256)
+    identity = {**dataclasses.asdict(made), "processes": processes.count()}
+    processes.require_same("settings, data, weights, code or libraries", json.dumps(identity))
+    checkpoints = Checkpoints(request.checkpoint_dir, identity, log)
+    saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
 
-    valid, test = data.split("valid"), data.split("test")
-    labels_N = torch.tensor(data.numbers(valid))
-    temperature = fit_temperature(logits_NK, labels_N)
-    validation = measure(logits_NK, labels_N, temperature)
-    answered, tested = {"valid": logits_NK}, None
-    if test:  # the model is chosen; only now, and once, is it asked about these
-        answered["test"] = answers(classifier, test, spec, log, "test")
-        tested = measure(answered["test"], torch.tensor(data.numbers(test)), temperature)
-    card = export(
-        request.model_dir,
-        classifier,
-        classes=data.classes,
-        spec=spec,
-        network=network,
-        temperature=temperature,
-        validation=validation,
-        test=tested,
-        candidates=golden_candidates(valid, logits_NK, labels_N),
-        provenance=provenance(dataclasses.asdict(settings), weights, data.sha256),
-    )
-    predictions = write_predictions(request.output_dir, data, card, answered)
-    diagnosis.look_at_answers(predictions)
-    tell_end(log, card, best_epoch, request.model_dir, diagnosis, time.monotonic() - started)
+    with saver.saving():
+        method = train_head if settings.method == "head" else finetune
+        best_epoch, logits_NK = method(classifier, data, spec, settings, log, [saver, diagnosis])
+        classifier.to(device())
+
+        valid, test = data.split("valid"), data.split("test")
+        labels_N = torch.tensor(data.numbers(valid))
+        temperature = fit_temperature(logits_NK, labels_N)
+        validation = measure(logits_NK, labels_N, temperature)
+        answered, tested = {"valid": logits_NK}, None
+        if test:  # the model is chosen; only now, and once, is it asked about these
+            answered["test"] = answers(classifier, test, spec, log, "test")
+            tested = measure(answered["test"], torch.tensor(data.numbers(test)), temperature)
+        if processes.number() > 0:
+            return None
+        card = export(
+            request.model_dir,
+            classifier,
+            classes=data.classes,
+            spec=spec,
+            network=network,
+            temperature=temperature,
+            validation=validation,
+            test=tested,
+            candidates=golden_candidates(valid, logits_NK, labels_N),
+            provenance=made,
+        )
+        predictions = write_predictions(request.output_dir, data, card, answered)
+        diagnosis.look_at_answers(predictions)
+        seconds = time.monotonic() - started
+        tell_end(log, card, best_epoch, request.model_dir, diagnosis, seconds)
     return card
 
 

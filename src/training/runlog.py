@@ -43,6 +43,26 @@ class RunLog:
         if not self.for_people:
             self._say(line)
 
+    def note(self, event: str, **facts: Any) -> None:
+        """Record one event that people need not see."""
+        line = self._record(event, facts)
+        if not self.for_people:
+            self._say(line)
+
+    def begin(self) -> None:
+        """Start the file of a new run."""
+        self.path.write_bytes(b"")
+
+    def said(self) -> bytes:
+        """All of the file, so that another machine can go on with it."""
+        return self.path.read_bytes()
+
+    def go_on_after(self, said: bytes) -> None:
+        """Let the file be what it was at some time before, so that nothing is told twice."""
+        part = self.path.with_suffix(".part")
+        part.write_bytes(said)
+        part.replace(self.path)
+
     def progress(self, doing: str, done: int, total: int, started: float) -> None:
         """Say how far something is, now and then and at its end.
 
@@ -70,3 +90,29 @@ class RunLog:
     def _say(self, line: str) -> None:
         self.stream.write(line + "\n")
         self.stream.flush()
+
+
+class Silence(RunLog):
+    """Says nothing: what one process of a run says, the others need not repeat."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / METRICS_FILE
+        self.for_people = False
+
+    def begin(self) -> None:
+        """Leave the file to the first process."""
+
+    def go_on_after(self, said: bytes) -> None:
+        """Leave the file to the first process."""
+
+    def warn(self, text: str) -> None:
+        """Leave it to the first process to warn."""
+
+    def progress(self, doing: str, done: int, total: int, started: float) -> None:
+        """Leave it to the first process to tell."""
+
+    def _record(self, event: str, facts: dict[str, Any]) -> str:  # noqa: ARG002 - says nothing
+        return ""
+
+    def _say(self, line: str) -> None:
+        pass

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from localaws.jobs import toolkit
+from localaws.jobs.hosts import hosts
+from localaws.jobs.torchrun import localised
 
 
 def params(**more: Any) -> dict[str, Any]:
@@ -23,9 +25,9 @@ def params(**more: Any) -> dict[str, Any]:
 
 
 def test_the_toolkit_keeps_its_own_hyperparameters(tmp_path: Path) -> None:
-    host = toolkit.hosts(tmp_path, 1)[0]
+    host = hosts(tmp_path, 1)[0]
 
-    words = toolkit.command(host, params())
+    words = toolkit.command(host, params(), ["algo-1"])
 
     assert words[1:] == [
         "train.py", "--epochs", "5", "-v", "True", "--name", "plain", "--map", "a=2,b=1",
@@ -33,7 +35,7 @@ def test_the_toolkit_keeps_its_own_hyperparameters(tmp_path: Path) -> None:
 
 
 def test_channels_and_hyperparameters_are_in_the_environment(tmp_path: Path) -> None:
-    host = toolkit.hosts(tmp_path, 2)[1]
+    host = hosts(tmp_path, 2)[1]
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/x"}}
     channels = [{"ChannelName": "training", "DataSource": source}]
 
@@ -52,9 +54,9 @@ def test_channels_and_hyperparameters_are_in_the_environment(tmp_path: Path) -> 
 
 
 def test_a_container_entry_point_finds_its_files_below_the_hosts_root(tmp_path: Path) -> None:
-    host = toolkit.hosts(tmp_path, 1)[0]
+    host = hosts(tmp_path, 1)[0]
     algorithm = {"ContainerEntrypoint": ["/bin/sh"], "ContainerArguments": ["/opt/ml/input/run.sh"]}
 
-    words = toolkit.command(host, params(AlgorithmSpecification=algorithm))
+    words = toolkit.command(host, params(AlgorithmSpecification=algorithm), ["algo-1"])
 
     assert words == ["/bin/sh", f"{tmp_path}/algo-1/opt/ml/input/run.sh"]

@@ -120,16 +120,19 @@ def send(s3: Any, uri: str, file: Path) -> None:
 
 
 def send_archive(s3: Any, uri: str, folders: Sequence[Path], file: Path) -> None:
-    """Pack what the folders hold and upload it.
+    """Pack what the folders hold and upload it; of files with one name, the first folder's.
 
     Raises:
         DataError: the role may not write it.
     """
+    packed = set()
     with tarfile.open(file, "w:gz") as archive:
         for folder in folders:
             for item in sorted(folder.rglob("*")):
-                if item.is_file() or item.is_symlink():
-                    archive.add(item, item.relative_to(folder).as_posix(), recursive=False)
+                name = item.relative_to(folder).as_posix()
+                if name not in packed and (item.is_file() or item.is_symlink()):
+                    archive.add(item, name, recursive=False)
+                    packed.add(name)
     send(s3, uri, file)
     file.unlink()
 

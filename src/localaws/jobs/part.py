@@ -1,9 +1,9 @@
 """SageMaker training jobs that really train, as AWS's training toolkit starts them.
 
 Not imitated: the container's image (the script runs on this computer's Python), Pipe mode,
-manifests, instance groups, warm pools, network isolation and VPCs, uncompressed output, and the
-host names of several instances, which all are this computer. Each of these is refused by name
-where ignoring it would change what a job does.
+manifests, instance groups, warm pools, network isolation and VPCs, uncompressed output, launchers
+other than torchrun, and the host names of several instances, which all are this computer. Each of
+these is refused by name where ignoring it would change what a job does.
 """
 
 import threading
@@ -157,6 +157,16 @@ def _check(params: Mapping[str, Any]) -> None:
         has_script or "ContainerEntrypoint" in params["AlgorithmSpecification"],
         "localaws runs scripts: give the hyperparameters sagemaker_program and "
         "sagemaker_submit_directory, or a ContainerEntrypoint.",
+    )
+    for launcher in toolkit.OTHER_LAUNCHERS:
+        _require(
+            not own.get(launcher),
+            f"localaws does not imitate {launcher}; {toolkit.TORCHRUN} starts torchrun.",
+        )
+    _require(
+        not own.get(toolkit.TORCHRUN) or str(own.get("sagemaker_program")).endswith(".py"),
+        "Unsupported entry point type for torch_distributed: sagemaker_program must be a Python "
+        "script.",
     )
     _require("InstanceGroups" not in params["ResourceConfig"],
              "localaws does not imitate InstanceGroups.")  # fmt: skip

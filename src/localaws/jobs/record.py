@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+SPOT_PRICE = 0.3
+"""Of spot instances, as a share; what AWS asks changes by type, place and hour."""
 ENDED = ("Completed", "Failed", "Stopped")
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -17,6 +19,8 @@ _MESSAGES = {
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds",
+    "Interrupted": "Training job interrupted: its spot instances were taken away",
+    "MaxWaitTimeExceeded": "Training job waiting time exceeded MaxWaitTimeInSeconds",
     "Stopped": "Training job stopped",
 }
 _ECHOED = (
@@ -51,6 +55,8 @@ class Job:
     changed: float = field(default_factory=time.time)
     training_started: float | None = None
     training_ended: float | None = None
+    training_seconds: float = 0.0
+    """How long its script ran, however often it was started."""
     metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Last value and its time, by name."""
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -129,13 +135,13 @@ class Job:
                 {"MetricName": name, "Value": value, "Timestamp": when}
                 for name, (value, when) in self.metrics.items()
             ]
-        seconds = None
-        if self.training_started and self.training_ended:
-            seconds = math.ceil(self.training_ended - self.training_started)
+        seconds = math.ceil(self.training_seconds) if self.training_seconds else None
+        share = SPOT_PRICE if self.params.get("EnableManagedSpotTraining") else 1.0
+        billed = math.ceil(share * self.training_seconds) if self.training_seconds else None
         about = {
             **{name: self.params[name] for name in _ECHOED if name in self.params},
             **self.summary(),
-            "BillableTimeInSeconds": seconds,
+            "BillableTimeInSeconds": billed,
             "FailureReason": self.failure_reason,
             "FinalMetricDataList": metrics or None,
             "ModelArtifacts": {"S3ModelArtifacts": self.model_uri} if self.model_uri else None,
@@ -145,6 +151,11 @@ class Job:
             "TuningJobArn": self.tuning_job_arn,
         }
         return {name: value for name, value in about.items() if value is not None}
+
+    def trained(self, seconds: float) -> None:
+        """Count the time that the script ran."""
+        with self._lock:
+            self.training_seconds += seconds
 
     def measure(self, name: str, value: float) -> None:
         """Take the newest value of a metric."""

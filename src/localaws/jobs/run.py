@@ -1,19 +1,18 @@
 """Runs one training job from its first download to its last upload."""
 
 import logging
-import re
+import math
 import shutil
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localaws import processes
 from localaws.core import LocalAws
 from localaws.images import ImageError, pull_image
 from localaws.jobs import toolkit
+from localaws.jobs.containers import LOG_GROUP, Containers
+from localaws.jobs.hosts import free_port, hosts
 from localaws.jobs.objects import (
     Checkpoints,
     DataError,
@@ -26,13 +25,15 @@ from localaws.recorder import Recorder
 from localaws.roles import role_client
 
 log = logging.getLogger(__name__)
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-STOP_GRACE_SECONDS = 120.0
-"""Between SIGTERM and SIGKILL, as on AWS; scripts may save a last checkpoint in it."""
 CHECKPOINT_SECONDS = 1.0
-LOOK_SECONDS = 0.1
-LAST_LINES = 20
-"""How much of its output a failed script's reason quotes."""
+INTERRUPTION = "interrupt"
+"""A file of this name in the folder of a spot job takes its hosts away."""
+_OUTCOMES = {
+    "exited": ("Completed", "Completed"),
+    "stopped": ("Stopped", "Stopped"),
+    "too long": ("Stopped", "MaxRuntimeExceeded"),
+    "waited too long": ("Stopped", "MaxWaitTimeExceeded"),
+}
 
 
 class Run:
@@ -44,16 +45,15 @@ class Run:
         self._job = job
         params = job.params
         self._role_arn: str = params["RoleArn"]
-        root = aws.folder / "jobs" / job.name
-        self._root = root
-        self._hosts = toolkit.hosts(root, params["ResourceConfig"].get("InstanceCount", 1))
-        self._names = [host.name for host in self._hosts]
-        self._metrics = [
-            (metric["Name"], re.compile(metric["Regex"]))
-            for metric in params["AlgorithmSpecification"].get("MetricDefinitions", [])
-        ]
-        self._processes: list[processes.Process] = []
-        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._root = aws.folder / "jobs" / job.name
+        count = params["ResourceConfig"].get("InstanceCount", 1)
+        self._hosts = hosts(self._root, count)
+        limits = params.get("StoppingCondition", {})
+        self._seconds_left = float(limits.get("MaxRuntimeInSeconds", 86_400))
+        waiting = limits.get("MaxWaitTimeInSeconds") if self._spot else None
+        self._wait_until = time.monotonic() + waiting if waiting else math.inf
+        self._sync_at = 0.0
+        self._containers: Containers | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
 
@@ -65,27 +65,26 @@ class Run:
         """End everything at once: the local AWS is going down."""
         self._closed = True
         self._job.stop_asked.set()
-        for process in self._processes:
-            process.kill()
+        if self._containers:
+            self._containers.kill()
         self._thread.join(10)
+
+    @property
+    def _spot(self) -> bool:
+        return bool(self._job.params.get("EnableManagedSpotTraining"))
 
     def _run(self) -> None:
         job = self._job
         try:
-            job.enter("Starting")
-            image = job.params["AlgorithmSpecification"].get("TrainingImage", "")
-            pull_image(self._aws, self._role_arn, image)
             s3 = role_client(self._aws, "s3", self._role_arn, job.name)
-            job.enter("Downloading")
-            self._prepare(s3)
-            checkpoints = self._checkpoints(s3)
-            if checkpoints:
-                checkpoints.restore()
-            outcome, secondary, reason = self._train(checkpoints)
+            outcome = None
+            while outcome is None:
+                outcome = self._attempt(s3)
+            status, secondary, reason = outcome
             if not self._closed:
                 job.enter("Uploading")
-                self._upload(s3, with_model=outcome != "Failed")
-            job.end(outcome, secondary, reason)
+                self._upload(s3, with_model=status != "Failed")
+            job.end(status, secondary, reason)
         except ImageError as error:
             job.end("Failed", "Failed", f"ClientError: {error}")
         except DataError as error:
@@ -96,10 +95,34 @@ class Run:
         finally:
             shutil.rmtree(self._root, ignore_errors=True)
 
+    def _attempt(self, s3: Any) -> tuple[str, str, str | None] | None:
+        """Start from nothing but checkpoints.
+
+        Returns:
+            The job's status, secondary status and failure; None when its hosts were taken away.
+        """
+        job = self._job
+        job.enter("Starting")
+        image = job.params["AlgorithmSpecification"].get("TrainingImage", "")
+        pull_image(self._aws, self._role_arn, image)
+        job.enter("Downloading")
+        for host in self._hosts:
+            shutil.rmtree(host.root, ignore_errors=True)
+        self._prepare(s3)
+        checkpoints = self._checkpoints(s3)
+        for one in checkpoints:
+            one.restore()
+        if job.stop_asked.is_set():
+            return "Stopped", "Stopped", None
+        return self._train(checkpoints)
+
     def _prepare(self, s3: Any) -> None:
         params = self._job.params
+        names = [host.name for host in self._hosts]
+        port = free_port()
         for host in self._hosts:
-            toolkit.write_config(host, params, self._names)
+            toolkit.write_config(host, host.localised(params), names)
+            host.write_programs(port)
         for channel in params.get("InputDataConfig", []):
             source = channel["DataSource"]["S3DataSource"]
             folders = [
@@ -107,127 +130,62 @@ class Run:
             ]
             sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
             fetch_channel(s3, source["S3Uri"], folders, sharded=sharded)
+        for host in self._hosts:
+            host.localise_drivers()
         _, own = toolkit.split(params.get("HyperParameters", {}))
         code = own.get("sagemaker_submit_directory")
         for host in self._hosts if code else []:
             fetch_archive(s3, str(code), host.base / "code")
             if (host.base / "code" / "requirements.txt").exists():
-                self._say(host, "requirements.txt is not installed here; this computer's Python "
-                                "must have what it names.")  # fmt: skip
+                line = (
+                    "requirements.txt is not installed here; this computer's Python must have "
+                    "what it names."
+                )
+                stream = f"{self._job.name}/{host.name}-prepare"
+                self._recorder.line(LOG_GROUP, stream, line, self._role_arn)
 
-    def _checkpoints(self, s3: Any) -> Checkpoints | None:
+    def _checkpoints(self, s3: Any) -> list[Checkpoints]:
         config = self._job.params.get("CheckpointConfig")
         if not config:
-            return None
-        first = self._hosts[0]
-        folder = Path(first.local(config.get("LocalPath") or "/opt/ml/checkpoints"))
-        return Checkpoints(s3, config["S3Uri"], folder)
+            return []
+        path = config.get("LocalPath") or "/opt/ml/checkpoints"
+        return [Checkpoints(s3, config["S3Uri"], Path(host.local(path))) for host in self._hosts]
 
-    def _train(self, checkpoints: Checkpoints | None) -> tuple[str, str, str | None]:
-        """Run the script on every host; the job's status, secondary status and failure."""
+    def _train(self, checkpoints: list[Checkpoints]) -> tuple[str, str, str | None] | None:
+        """Run the script on every host; as `_attempt`."""
         job = self._job
-        if job.stop_asked.is_set():
-            return "Stopped", "Stopped", None
         job.enter("Training")
-        started = round(time.time())
-        for host in self._hosts:
-            self._processes.append(self._start(host, started))
-            self._report(host)
-        seconds = job.params.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86_400)
-        deadline = time.monotonic() + seconds
-        sync_at = time.monotonic() + CHECKPOINT_SECONDS
-        ended: tuple[str, str] | None = None
-        while ended is None and any(process.alive for process in self._processes):
-            if job.stop_asked.wait(LOOK_SECONDS):
-                ended = ("Stopped", "Stopped")
-            elif time.monotonic() > deadline:
-                ended = ("Stopped", "MaxRuntimeExceeded")
-            elif any(process.exit_code for process in self._processes):
-                break
-            if checkpoints and time.monotonic() > sync_at:
-                checkpoints.send()
-                sync_at = time.monotonic() + CHECKPOINT_SECONDS
-        self._end_processes()
-        if checkpoints:
-            checkpoints.send()
-        if ended:
-            return *ended, None
-        for host, process in zip(self._hosts, self._processes, strict=True):
-            if process.exit_code:
-                return "Failed", "Failed", self._reason(host, process.exit_code)
-        return "Completed", "Completed", None
+        started = time.monotonic()
+        interruption = self._root / INTERRUPTION
+        containers = self._containers = Containers(self._aws, self._recorder, job, self._hosts)
+        containers.start()
 
-    def _start(self, host: toolkit.Host, started: int) -> processes.Process:
-        params = self._job.params
-        command = toolkit.command(host, params)
-        environment = {
-            **toolkit.environment(host, params, self._names),
-            **self._aws.serve_credentials(self._role_arn, self._job.name),
-            "AWS_ENDPOINT_URL": self._aws.url,
-            "AWS_REGION": self._aws.region,
-            "TRAINING_JOB_ARN": self._job.arn,
-        }
-        stream = f"{self._job.name}/{host.name}-{started}"
-        listen = self._listener(stream)
-        listen(f"Invoking script with the following command: {' '.join(command)}")
-        return processes.start(
-            command, root=host.root, env=environment, on_line=listen, cwd=host.base / "code"
-        )
+        def synchronise() -> None:
+            if time.monotonic() > self._sync_at:
+                for one in checkpoints:
+                    one.send()
+                self._sync_at = time.monotonic() + CHECKPOINT_SECONDS
 
-    def _listener(self, stream: str) -> Callable[[str], None]:
-        def listen(line: str) -> None:
-            self._recorder.line(LOG_GROUP, stream, line, self._role_arn)
-            self._last_lines.append(line)
-            for name, pattern in self._metrics:
-                for found in pattern.finditer(line):
-                    self._measure(name, found)
-
-        return listen
-
-    def _measure(self, name: str, found: "re.Match[str]") -> None:
-        try:
-            value = float(found[1] if found.re.groups else found[0])
-        except (TypeError, ValueError):
-            return
-        self._job.measure(name, value)
-        dimensions = {"TrainingJobName": self._job.name}
-        self._recorder.metric(LOG_GROUP, name, value, "None", dimensions, self._role_arn)
-
-    def _report(self, host: toolkit.Host) -> None:
-        """What AWS measures on a host, it writes with the job's role; here once, at the start."""
-        disk = shutil.disk_usage(self._root)
-        used = 100 * disk.used / disk.total
-        dimensions = {"Host": f"{self._job.name}/{host.name}"}
-        self._recorder.metric(
-            LOG_GROUP, "DiskUtilization", used, "Percent", dimensions, self._role_arn
-        )
-
-    def _say(self, host: toolkit.Host, line: str) -> None:
-        stream = f"{self._job.name}/{host.name}-prepare"
-        self._recorder.line(LOG_GROUP, stream, line, self._role_arn)
-
-    def _end_processes(self) -> None:
-        enders = [
-            threading.Thread(target=process.terminate, args=(STOP_GRACE_SECONDS,))
-            for process in self._processes
-            if process.alive
-        ]
-        for ender in enders:
-            ender.start()
-        for ender in enders:
-            ender.join()
-        for process in self._processes:
-            process.wait_all(10)
-
-    def _reason(self, host: toolkit.Host, code: int) -> str:
-        file = host.base / "output" / "failure"
-        if file.is_file():
-            return f"AlgorithmError: {file.read_text(errors='replace').strip()}, exit code: {code}"
-        last = "\n".join(self._last_lines)[-800:]
-        return (
-            f"AlgorithmError: ExecuteUserScriptError:\nExitCode {code}\n"
-            f'ErrorMessage "{last}"\nexit code: {code}'
-        )
+        run_until = started + self._seconds_left
+        end = containers.wait(run_until, self._wait_until, interruption, synchronise)
+        failure = containers.failure() if end == "exited" else None
+        if failure or self._closed:
+            containers.kill()
+        else:
+            containers.end(synchronise)
+        for one in checkpoints:
+            one.send()
+        self._seconds_left -= time.monotonic() - started
+        job.trained(time.monotonic() - started)
+        if end == "interrupted":
+            interruption.unlink(missing_ok=True)
+            if not job.stop_asked.is_set():
+                job.enter("Interrupted")
+                return None
+            end = "stopped"
+        if failure:
+            return "Failed", "Failed", failure
+        return *_OUTCOMES[end], None
 
     def _upload(self, s3: Any, *, with_model: bool) -> None:
         target = self._job.params["OutputDataConfig"]["S3OutputPath"].rstrip("/")

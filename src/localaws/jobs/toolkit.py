@@ -2,43 +2,32 @@
 
 Written after the public `sagemaker-training` package; `/opt/ml` is `<host's root>/opt/ml` here,
 which programs find in SAGEMAKER_BASE_DIR and in every SM_* variable.
+
+A job with a ContainerEntrypoint does without the toolkit, and so without SM_* variables; the
+drivers of the SageMaker SDK, for one, set them themselves.
 """
 
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from localaws.jobs.hosts import LOOPBACK, Host
 
 OWN_PREFIX = "sagemaker_"
 OWN_NAMES = {"_tuning_objective_metric"}
 """Hyperparameters that are meant for the toolkit and not for the script."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Host:
-    """One of the machines of a job."""
-
-    name: str
-    """algo-1 and so on."""
-    root: Path
-    """Stands for `/`."""
-
-    @property
-    def base(self) -> Path:
-        """Stands for /opt/ml."""
-        return self.root / "opt" / "ml"
-
-    def local(self, path: str) -> str:
-        """A path of the container, or a text that names one, on this computer."""
-        return path.replace("/opt/ml", str(self.base))
-
-
-def hosts(root: Path, count: int) -> list[Host]:
-    """The machines of a job."""
-    return [Host(name=f"algo-{n}", root=root / f"algo-{n}") for n in range(1, count + 1)]
+TORCHRUN = "sagemaker_torch_distributed_enabled"
+OTHER_LAUNCHERS = (
+    "sagemaker_distributed_dataparallel_enabled",
+    "sagemaker_mpi_enabled",
+    "sagemaker_multi_worker_mirrored_strategy_enabled",
+    "sagemaker_parameter_server_enabled",
+    "sagemaker_pytorch_ddp_enabled",
+    "sagemaker_pytorch_xla_multi_worker_enabled",
+)
+MASTER_PORT = 7777
 
 
 def plain(text: str) -> Any:
@@ -83,6 +72,9 @@ def write_config(host: Host, params: Mapping[str, Any], names: Sequence[str]) ->
 
 def environment(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     """The variables that the script finds, without credentials."""
+    own_texts = params.get("Environment", {})
+    if params.get("AlgorithmSpecification", {}).get("ContainerEntrypoint"):
+        return {**own_texts, **_of_job(host, params)}
     base = host.base
     values, own = split(params.get("HyperParameters", {}))
     channels = _channels(params)
@@ -125,17 +117,16 @@ def environment(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> 
         for name, value in found.items()
     }
     return {
-        **params.get("Environment", {}),
+        **own_texts,
         **texts,
+        **_of_job(host, params),
         "CURRENT_HOST": host.name,
         "PYTHONPATH": str(base / "code"),
-        "SAGEMAKER_BASE_DIR": str(base),
         "SAGEMAKER_JOB_NAME": params["TrainingJobName"],
-        "TRAINING_JOB_NAME": params["TrainingJobName"],
     }
 
 
-def command(host: Host, params: Mapping[str, Any]) -> list[str]:
+def command(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """What runs on a host."""
     algorithm = params.get("AlgorithmSpecification", {})
     if algorithm.get("ContainerEntrypoint"):
@@ -143,8 +134,32 @@ def command(host: Host, params: Mapping[str, Any]) -> list[str]:
         return [host.local(word) for word in words]
     values, own = split(params.get("HyperParameters", {}))
     program = str(own["sagemaker_program"])
+    if own.get(TORCHRUN):
+        return [*_torchrun(host, names), program, *arguments(values)]
     start = ["/bin/sh"] if program.endswith(".sh") else [sys.executable]
     return [*start, program, *arguments(values)]
+
+
+def _torchrun(host: Host, names: Sequence[str]) -> list[str]:
+    """As the toolkit starts it: one process for each host, for there are no GPUs."""
+    words = ["torchrun", "--nnodes", str(len(names)), "--nproc_per_node", "1"]
+    if len(names) > 1:
+        rank = str(list(names).index(host.name))
+        words += ["--master_addr", names[0], "--master_port", str(MASTER_PORT)]
+        words += ["--node_rank", rank]
+    return words
+
+
+def _of_job(host: Host, params: Mapping[str, Any]) -> dict[str, str]:
+    """What every container of a job finds, and what keeps it within this computer."""
+    return {
+        "GLOO_SOCKET_IFNAME": LOOPBACK,
+        # pip says what is missing, and installs nothing into this computer's Python.
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INDEX": "1",
+        "SAGEMAKER_BASE_DIR": str(host.base),
+        "TRAINING_JOB_NAME": params["TrainingJobName"],
+    }
 
 
 def _resources(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -158,7 +173,7 @@ def _resources(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> d
         "instance_groups": [
             {"hosts": list(names), "instance_group_name": group, "instance_type": kind}
         ],
-        "network_interface_name": "eth0",
+        "network_interface_name": LOOPBACK,
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localaws import assume, control
+from localaws.interrupt import interrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         ("down", "stop it and everything it started"),
         ("status", "say whether it runs"),
         ("logs", "print its log"),
+        ("interrupt", "take the spot instances of a training job away"),
         ("env", "print what to export to use it from a shell"),
         ("run", "start it unless it runs, then run a command in it: run -- aws s3 ls"),
     ):
@@ -48,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--folder", type=Path, default=Path("build/local"), help="where it lives")
         if verb in ("up", "run"):
             one.add_argument("--region", default=region, help="used by a fresh start")
+        if verb == "interrupt":
+            one.add_argument("job", metavar="JOB", help="name of the training job")
         if verb == "run":
             one.add_argument("--role", metavar="NAME", help="run it with this role's rights only")
         if verb == "logs":
@@ -78,6 +82,10 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
         _say(f"unset {' '.join(control.removed())}")
         for name, value in control.variables(found).items():
             _say(f"export {name}={shlex.quote(value)}")
+        return 0
+    if options.verb == "interrupt":
+        interrupt(folder, found, options.job)
+        _say(f"The instances of {options.job} are taken away; it starts again by itself.")
         return 0
     _say(f"The local AWS listens on {found.url} (process {found.pid}), region {found.region}.")
     return 0

@@ -27,8 +27,9 @@ def _trust(service: str, **condition: Any) -> str:
 class Account:
     """Makes roles and acts as them."""
 
-    def __init__(self, local_aws: Any) -> None:
+    def __init__(self, local_aws: Any, prefix: str = "role") -> None:
         self._aws = local_aws
+        self._prefix = prefix
         self.iam = local_aws.client("iam")
         self._made = 0
 
@@ -37,7 +38,7 @@ class Account:
 
     def role(self, *statements: Statement, **role: Any) -> str:
         self._made += 1
-        name = f"role-{self._made}"
+        name = f"{self._prefix}-{self._made}"
         role.setdefault("AssumeRolePolicyDocument", _trust("lambda.amazonaws.com"))
         arn: str = self.iam.create_role(RoleName=name, **role)["Role"]["Arn"]
         if statements:

@@ -1,39 +1,20 @@
 """Training jobs that really train, through a started local AWS."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from tests.localaws.studio import TRUST, Studio, open_studio, until
 
 from localaws import control
 
 pytestmark = pytest.mark.slow
 
-TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-    '"Principal":{"Service":"sagemaker.amazonaws.com"}}]}'
-)
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-            "Resource": ["arn:aws:s3:::jobs", "arn:aws:s3:::jobs/*"],
-        },
-        {"Effect": "Allow", "Action": ["cloudwatch:*", "ecr:*", "logs:*"], "Resource": "*"},
-    ],
-}
 SCRIPT = '''
 import json, os, pathlib, signal, sys, time
 channel = pathlib.Path(os.environ["SM_CHANNEL_TRAINING"])
@@ -67,15 +48,6 @@ for epoch in (1, 2):
 '''  # fmt: skip
 
 
-def until(what: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait until something is true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < deadline, "It did not become true in time."
-        threading.Event().wait(0.05)
-    return value
-
-
 def localaws(folder: Path, verb: str) -> None:
     """Start or stop a local AWS of one's own, as a person does."""
     source = Path(control.__file__).parents[1]
@@ -87,104 +59,10 @@ def localaws(folder: Path, verb: str) -> None:
     )
 
 
-class Studio:
-    """Starts jobs and looks at them."""
-
-    def __init__(self, aws: Any, role_arn: str) -> None:
-        self.aws = aws
-        self.role_arn = role_arn
-        self.s3 = aws.client("s3")
-        self.sagemaker = aws.client("sagemaker")
-
-    def start(self, name: str, hyperparameters: dict[str, str] | None = None, **more: Any) -> None:
-        self.sagemaker.create_training_job(
-            **{
-                "TrainingJobName": name,
-                "RoleArn": self.role_arn,
-                "HyperParameters": {
-                    "sagemaker_program": '"train.py"',
-                    "sagemaker_submit_directory": "s3://jobs/code/training.tar.gz",
-                    **(hyperparameters or {}),
-                },
-                "AlgorithmSpecification": {
-                    "TrainingImage": "pytorch",
-                    "TrainingInputMode": "File",
-                    "MetricDefinitions": [
-                        {"Name": "valid_loss", "Regex": r'"valid_loss": ([0-9.]+)'}
-                    ],
-                },
-                "InputDataConfig": [
-                    {
-                        "ChannelName": "training",
-                        "DataSource": {
-                            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://jobs/data"}
-                        },
-                    }
-                ],
-                "OutputDataConfig": {"S3OutputPath": "s3://jobs/out"},
-                "ResourceConfig": {
-                    "InstanceType": "ml.m5.large",
-                    "InstanceCount": 1,
-                    "VolumeSizeInGB": 1,
-                },
-                "StoppingCondition": {"MaxRuntimeInSeconds": 600},
-                **more,
-            }
-        )
-
-    def describe(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
-        return found
-
-    def ended(self, name: str) -> dict[str, Any]:
-        until(
-            lambda: self.describe(name)["TrainingJobStatus"] in ("Completed", "Failed", "Stopped")
-        )
-        return self.describe(name)
-
-    def training(self, name: str) -> None:
-        """Wait until the script has said its first word."""
-        until(lambda: "hanging" in self.log(name))
-
-    def archive(self, uri: str) -> dict[str, bytes]:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        with tarfile.open(fileobj=io.BytesIO(body)) as archive:
-            files = {m.name: archive.extractfile(m) for m in archive.getmembers()}
-            return {name: file.read() for name, file in files.items() if file}
-
-    def log(self, name: str) -> list[str]:
-        logs = self.aws.client("logs")
-        group = "/aws/sagemaker/TrainingJobs"
-        try:
-            streams = logs.describe_log_streams(
-                logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-"
-            )["logStreams"]
-        except logs.exceptions.ResourceNotFoundException:
-            return []
-        return [
-            event["message"]
-            for stream in streams
-            for event in logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
-            )["events"]
-        ]
-
-
 @pytest.fixture(scope="module")
 def studio(local_aws: Any) -> Studio:
-    iam = local_aws.client("iam")
-    role = iam.create_role(RoleName="trainer", AssumeRolePolicyDocument=TRUST)["Role"]
-    iam.put_role_policy(RoleName="trainer", PolicyName="s3", PolicyDocument=json.dumps(POLICY))
-    studio = Studio(local_aws, role["Arn"])
-    for bucket in ("jobs", "secret"):
-        studio.s3.create_bucket(Bucket=bucket)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        member = tarfile.TarInfo("train.py")
-        member.size = len(SCRIPT.encode())
-        archive.addfile(member, io.BytesIO(SCRIPT.encode()))
-    studio.s3.put_object(Bucket="jobs", Key="code/training.tar.gz", Body=packed.getvalue())
+    studio = open_studio(local_aws, "trainer", "jobs", {"train.py": SCRIPT})
+    studio.s3.create_bucket(Bucket="secret")
     for key in ("data/train/a/1.txt", "data/valid/a/2.txt"):
         studio.s3.put_object(Bucket="jobs", Key=key, Body=b"picture")
     studio.s3.put_object(Bucket="secret", Key="data/1.txt", Body=b"picture")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from localaws.jobs import toolkit
 from localaws.jobs.hosts import hosts
 from localaws.jobs.torchrun import localised
@@ -60,3 +62,57 @@ def test_a_container_entry_point_finds_its_files_below_the_hosts_root(tmp_path: 
     words = toolkit.command(host, params(AlgorithmSpecification=algorithm), ["algo-1"])
 
     assert words == ["/bin/sh", f"{tmp_path}/algo-1/opt/ml/input/run.sh"]
+
+
+def test_a_host_joins_torchrun_as_the_toolkit_asks(tmp_path: Path) -> None:
+    second = hosts(tmp_path, 2)[1]
+    asked = params()
+    asked["HyperParameters"]["sagemaker_torch_distributed_enabled"] = "true"
+
+    words = toolkit.command(second, asked, ["algo-1", "algo-2"])
+
+    assert words[:12] == [
+        "torchrun", "--nnodes", "2", "--nproc_per_node", "1", "--master_addr", "algo-1",
+        "--master_port", "7777", "--node_rank", "1", "train.py",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (
+            "--nnodes 2 --nproc_per_node 1 --master_addr algo-1 --master_port 7777 --node_rank 1 "
+            "train.py --nnodes 1",
+            "--nnodes=2 --nproc_per_node 1 --master_addr=127.0.0.1 --master_port=15001 "
+            "--node_rank=1 train.py --nnodes 1",
+        ),
+        (
+            "--nnodes=2 --nproc-per-node=1 --master-addr=algo-1 --master-port=7777 -m train",
+            "--nnodes=2 --nproc-per-node=1 --master_addr=127.0.0.1 --master_port=15001 -m train",
+        ),
+        (
+            "--nnodes=1 --nproc_per_node=2 train.py",
+            "--standalone --nnodes=1 --nproc_per_node=2 train.py",
+        ),
+        ("--standalone train.py --master_port 1", "--standalone train.py --master_port 1"),
+    ],
+)
+def test_hosts_meet_on_this_computer(words: str, wanted: str) -> None:
+    assert localised(words.split(), "15001") == wanted.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "cat /opt/ml/input/x >> /opt/ml/output/failure",
+            "cat BASE/input/x >> BASE/output/failure",
+        ),
+        ('DIR = "/opt/ml"', 'DIR = "BASE"'),
+        ("s3://bucket/opt/ml/x /opt/mlflow /home/opt/ml", None),
+    ],
+)
+def test_texts_name_the_files_of_their_host(tmp_path: Path, text: str, wanted: str | None) -> None:
+    host = hosts(tmp_path, 1)[0]
+
+    assert host.local(text) == (wanted or text).replace("BASE", str(host.base))

@@ -1,33 +1,13 @@
 """Tuning jobs that really search, through a started local AWS."""
 
-import io
-import json
 import math
-import tarfile
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.localaws.studio import open_studio, until
 
 pytestmark = pytest.mark.slow
 
-TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-    '"Principal":{"Service":"sagemaker.amazonaws.com"}}]}'
-)
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-            "Resource": ["arn:aws:s3:::tuning", "arn:aws:s3:::tuning/*"],
-        },
-        {"Effect": "Allow", "Action": ["cloudwatch:*", "logs:*"], "Resource": "*"},
-    ],
-}
 # A shell starts ten times faster than Python.
 SCRIPT = """
 rate=0; what=train
@@ -47,15 +27,6 @@ esac
 """
 
 
-def until(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until something is true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < deadline, "It did not become true in time."
-        threading.Event().wait(0.05)
-    return value
-
-
 def rate(low: float = 0.001, high: float = 1.0, scale: str = "Logarithmic") -> dict[str, Any]:
     return {
         "ContinuousParameterRanges": [
@@ -64,10 +35,11 @@ def rate(low: float = 0.001, high: float = 1.0, scale: str = "Logarithmic") -> d
     }
 
 
-class Studio:
+class Searches:
     """Starts searches and looks at them."""
 
-    def __init__(self, aws: Any, role_arn: str) -> None:
+    def __init__(self, aws: Any, role_arn: str, bucket: str) -> None:
+        self.bucket = bucket
         self.role_arn = role_arn
         self.sagemaker = aws.client("sagemaker")
 
@@ -97,7 +69,7 @@ class Studio:
             "TrainingJobDefinition": {
                 "StaticHyperParameters": {
                     "sagemaker_program": '"train.sh"',
-                    "sagemaker_submit_directory": '"s3://tuning/code.tar.gz"',
+                    "sagemaker_submit_directory": f'"s3://{self.bucket}/code.tar.gz"',
                     **(static or {}),
                 },
                 "AlgorithmSpecification": {
@@ -106,7 +78,7 @@ class Studio:
                     "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.e-]+)"}],
                 },
                 "RoleArn": self.role_arn,
-                "OutputDataConfig": {"S3OutputPath": "s3://tuning/out"},
+                "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/out"},
                 "ResourceConfig": {
                     "InstanceType": "ml.m5.large",
                     "InstanceCount": 1,
@@ -148,21 +120,12 @@ class Studio:
 
 
 @pytest.fixture(scope="module")
-def studio(local_aws: Any) -> Studio:
-    iam, s3 = local_aws.client("iam"), local_aws.client("s3")
-    role = iam.create_role(RoleName="searcher", AssumeRolePolicyDocument=TRUST)["Role"]
-    iam.put_role_policy(RoleName="searcher", PolicyName="s3", PolicyDocument=json.dumps(POLICY))
-    s3.create_bucket(Bucket="tuning")
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        member = tarfile.TarInfo("train.sh")
-        member.size = len(SCRIPT.encode())
-        archive.addfile(member, io.BytesIO(SCRIPT.encode()))
-    s3.put_object(Bucket="tuning", Key="code.tar.gz", Body=packed.getvalue())
-    return Studio(local_aws, role["Arn"])
+def studio(local_aws: Any) -> Searches:
+    studio = open_studio(local_aws, "searcher", "tuning", {"train.sh": SCRIPT})
+    return Searches(local_aws, studio.role_arn, "tuning")
 
 
-def test_a_search_tells_its_best_job_and_its_counters(studio: Studio) -> None:
+def test_a_search_tells_its_best_job_and_its_counters(studio: Searches) -> None:
     integers = [{"Name": "units", "MinValue": "8", "MaxValue": "64", "ScalingType": "Auto"}]
     ranges = {**rate(), "IntegerParameterRanges": integers}
     tags = [{"Key": "run", "Value": "7"}]
@@ -195,7 +158,7 @@ def test_a_search_tells_its_best_job_and_its_counters(studio: Studio) -> None:
     assert ascending[0]["TrainingJobName"] == best["TrainingJobName"]
 
 
-def test_the_same_seed_tries_the_same_values(studio: Studio) -> None:
+def test_the_same_seed_tries_the_same_values(studio: Searches) -> None:
     for name in ("seeded-1", "seeded-2"):
         studio.start(name)
 
@@ -208,7 +171,7 @@ def test_the_same_seed_tries_the_same_values(studio: Studio) -> None:
     assert values[0][0] != values[0][1]
 
 
-def test_a_grid_has_every_combination_once(studio: Studio) -> None:
+def test_a_grid_has_every_combination_once(studio: Searches) -> None:
     ranges = {
         "CategoricalParameterRanges": [
             {"Name": "rate", "Values": ["0.5", "0.25"]},
@@ -223,7 +186,7 @@ def test_a_grid_has_every_combination_once(studio: Studio) -> None:
     assert about["BestTrainingJob"]["TunedHyperParameters"]["rate"] == "0.25"
 
 
-def test_single_failures_leave_the_search_alone(studio: Studio) -> None:
+def test_single_failures_leave_the_search_alone(studio: Searches) -> None:
     ranges = {
         "CategoricalParameterRanges": [
             {"Name": "what", "Values": ["fail", "train"]},
@@ -249,7 +212,7 @@ def test_single_failures_leave_the_search_alone(studio: Studio) -> None:
     ],
 )
 def test_a_search_without_a_result_fails(
-    studio: Studio, what: str, definitions: str, reason: str
+    studio: Searches, what: str, definitions: str, reason: str
 ) -> None:
     request = studio.request(f"no-{what}", static={"what": what})
     algorithm = request["TrainingJobDefinition"]["AlgorithmSpecification"]
@@ -263,7 +226,7 @@ def test_a_search_without_a_result_fails(
     assert "BestTrainingJob" not in about
 
 
-def test_a_stopped_search_stops_its_jobs_and_starts_no_more(studio: Studio) -> None:
+def test_a_stopped_search_stops_its_jobs_and_starts_no_more(studio: Searches) -> None:
     studio.start("halted", static={"what": "hang"}, jobs=9)
     until(lambda: len(studio.children("halted", StatusEquals="InProgress")) == 2)
 
@@ -276,7 +239,7 @@ def test_a_stopped_search_stops_its_jobs_and_starts_no_more(studio: Studio) -> N
         studio.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
 
 
-def test_a_target_ends_a_search(studio: Studio) -> None:
+def test_a_target_ends_a_search(studio: Searches) -> None:
     criteria = {"TuningJobCompletionCriteria": {"TargetObjectiveMetricValue": 5.0}}
 
     about = studio.run("target", jobs=9, parallel=1, config=criteria)
@@ -285,7 +248,7 @@ def test_a_target_ends_a_search(studio: Studio) -> None:
     assert about["TrainingJobStatusCounters"]["Completed"] == 1
 
 
-def test_a_job_below_the_median_is_stopped_early(studio: Studio) -> None:
+def test_a_job_below_the_median_is_stopped_early(studio: Searches) -> None:
     ranges = {"CategoricalParameterRanges": [{"Name": "rate", "Values": ["1", "2", "3", "8"]}]}
 
     about = studio.run(
@@ -307,7 +270,7 @@ def test_a_job_below_the_median_is_stopped_early(studio: Studio) -> None:
     assert about["ObjectiveStatusCounters"]["Succeeded"] == 4
 
 
-def test_hyperband_stops_jobs_at_its_most_resource(studio: Studio) -> None:
+def test_hyperband_stops_jobs_at_its_most_resource(studio: Searches) -> None:
     strategy = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 4}}
 
     about = studio.run(
@@ -321,7 +284,7 @@ def test_hyperband_stops_jobs_at_its_most_resource(studio: Studio) -> None:
     assert about["TrainingJobStatusCounters"]["Stopped"] == 2
 
 
-def test_a_warm_start_counts_what_its_parent_found(studio: Studio) -> None:
+def test_a_warm_start_counts_what_its_parent_found(studio: Searches) -> None:
     studio.run("parent", ranges=rate(0.001, 0.002))
     parents = [{"HyperParameterTuningJobName": "parent"}]
     warm = {
@@ -368,13 +331,13 @@ def test_a_warm_start_counts_what_its_parent_found(studio: Studio) -> None:
     ],
 )
 def test_a_request_that_cannot_work_is_refused(
-    studio: Studio, options: dict[str, Any], reason: str
+    studio: Searches, options: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(studio.sagemaker.exceptions.ClientError, match=reason):
         studio.start("refused", **options)
 
 
-def test_names_are_checked_and_taken_once(studio: Studio) -> None:
+def test_names_are_checked_and_taken_once(studio: Searches) -> None:
     with pytest.raises(
         studio.sagemaker.exceptions.ClientError,
         match="Value 'a_b' at 'hyperParameterTuningJobName' failed to satisfy constraint: Member "

@@ -1,72 +1,13 @@
-"""What calls of SageMaker, CloudWatch, IAM and other services need."""
+"""What calls of CloudWatch, Logs, IAM and other services need."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
 
 from localaws.core import Call
 from localaws.iam.matching import as_list
-from localaws.iam.needs import Known, Need, Needs, Values, action_of, arn, request_tags, tag_context
+from localaws.iam.needs import Known, Need, Needs, Values, action_of, arn, request_tags
+from localaws.iam.needs_sagemaker import sagemaker
 from localaws.records import ACCOUNT_ID
-
-_SAGEMAKER_NAMES = {
-    "EndpointConfigName": "endpoint-config",
-    "EndpointName": "endpoint",
-    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
-    "InferenceComponentName": "inference-component",
-    "ModelName": "model",
-    "NotebookInstanceLifecycleConfigName": "notebook-instance-lifecycle-config",
-    "NotebookInstanceName": "notebook-instance",
-    "ProcessingJobName": "processing-job",
-    "TrainingJobName": "training-job",
-    "TransformJobName": "transform-job",
-}
-# Operations that name more than they act on.
-_SAGEMAKER_OWN = {
-    "CreateTransformJob": ("TransformJobName",),
-    "DescribeEndpoint": ("EndpointName",),
-}
-
-
-def _sagemaker(call: Call, known: Known) -> list[Need]:
-    params, action = call.params, action_of(call)
-    context: Values = request_tags(params.get("Tags"))
-    types = {
-        variant["InstanceType"]
-        for variant in as_list(params.get("ProductionVariants"))
-        if "InstanceType" in variant
-    } | {one for one in [params.get("InstanceType")] if one}
-    resources = params.get("ResourceConfig") or {}
-    types |= {one for one in [resources.get("InstanceType")] if one}
-    if types:
-        context["sagemaker:instancetypes"] = sorted(types)
-    if params.get("ResourceArn"):
-        return [_tagged("sagemaker", action, params["ResourceArn"], known, context)]
-    wanted = _SAGEMAKER_OWN.get(call.operation, tuple(_SAGEMAKER_NAMES))
-    found = [
-        _tagged(
-            "sagemaker",
-            action,
-            arn("sagemaker", known.region, f"{_SAGEMAKER_NAMES[member]}/{params[member]}"),
-            known,
-            context,
-        )
-        for member in wanted
-        if params.get(member)
-    ]
-    if call.operation.startswith("List") and "HyperParameterTuningJobName" not in params:
-        return [Need(action=action)]
-    return found or [Need(action=action, context=context)]
-
-
-def _tagged(service: str, action: str, resource: str, known: Known, context: Values) -> Need:
-    tags = known.tags(service, resource)
-    return Need(
-        action=action,
-        resource=resource,
-        context=context
-        | tag_context("aws:resourcetag/", tags)
-        | tag_context(f"{service}:resourcetag/", tags),
-    )
 
 
 def _logs(call: Call, known: Known) -> list[Need]:
@@ -264,8 +205,8 @@ NEEDS: Mapping[str, Needs] = {
     "iam": _iam,
     "kms": _named_by("KeyId", pattern=_KMS),
     "logs": _logs,
-    "sagemaker": _sagemaker,
-    "sagemaker-runtime": _sagemaker,
+    "sagemaker": sagemaker,
+    "sagemaker-runtime": sagemaker,
     "sns": _named_by("TopicArn", "TargetArn", "ResourceArn", "Name", pattern=_SNS),
     "sqs": _sqs,
     "sts": _sts,

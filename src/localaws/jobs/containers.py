@@ -56,20 +56,25 @@ class Containers:
             self._report(host)
 
     def wait(
-        self, run_until: float, wait_until: float, interruption: Path, work: Callable[[], None]
+        self,
+        run_until: float,
+        wait_until: float,
+        interruption: Path | None,
+        work: Callable[[], None],
     ) -> End:
         """Wait for the end of the script; the other hosts' end too, when one fails.
 
         Args:
             run_until: by time.monotonic; then it has run too long.
             wait_until: by time.monotonic; then a spot job has waited too long.
-            interruption: when this file appears, the hosts are taken away.
+            interruption: when this file appears, the hosts are taken away; None for hosts that
+                stay.
             work: done again and again meanwhile.
         """
         while any(process.alive for process in self._processes):
             if self._job.stop_asked.wait(LOOK_SECONDS):
                 return "stopped"
-            if interruption.exists():
+            if interruption and interruption.exists():
                 return "interrupted"
             if time.monotonic() > run_until:
                 return "too long"

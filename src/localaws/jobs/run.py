@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from localaws import interrupt
 from localaws.core import LocalAws
 from localaws.images import ImageError, pull_image
 from localaws.jobs import toolkit
@@ -26,8 +27,6 @@ from localaws.roles import role_client
 
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
-INTERRUPTION = "interrupt"
-"""A file of this name in the folder of a spot job takes its hosts away."""
 _OUTCOMES = {
     "exited": ("Completed", "Completed"),
     "stopped": ("Stopped", "Stopped"),
@@ -156,7 +155,7 @@ class Run:
         job = self._job
         job.enter("Training")
         started = time.monotonic()
-        interruption = self._root / INTERRUPTION
+        interruption = self._root / interrupt.FILE if self._spot else None
         containers = self._containers = Containers(self._aws, self._recorder, job, self._hosts)
         containers.start()
 
@@ -177,7 +176,7 @@ class Run:
             one.send()
         self._seconds_left -= time.monotonic() - started
         job.trained(time.monotonic() - started)
-        if end == "interrupted":
+        if interruption and end == "interrupted":
             interruption.unlink(missing_ok=True)
             if not job.stop_asked.is_set():
                 job.enter("Interrupted")

@@ -62,7 +62,7 @@ class Data:
     """Sorted; a class's place is its output's number."""
     pictures: tuple[Picture, ...]
     left_out: tuple[LeftOut, ...]
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[Doubt, ...] = ()
     """Pictures whose labels contradict each other."""
 
     def split(self, name: str) -> list[Picture]:

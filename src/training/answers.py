@@ -5,11 +5,8 @@ input in pixels, F = what the network returns for a picture: features or logits.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +16,8 @@ from contract.model_card import InputSpec
 from contract.preprocessing import eval_view
 from training import processes
 from training.data import Picture
+from training.data.workers import side_by_side
 from training.runlog import RunLog
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 BATCH = 32
 """Pictures that are answered together; not a hyperparameter, so that no result depends on one."""
@@ -81,21 +76,3 @@ def answers(
             done += len(part) * processes.count()
             log.progress(doing, min(done, len(pictures)), len(pictures), started)
     return torch.cat(processes.gathered(parts, len(batches))).clone()
-
-
-def side_by_side(
-    make: Callable[[Item], Made], items: Iterable[Item], threads: int
-) -> Iterator[Made]:
-    """Make something of each item, in order, a few ahead of the one that is wanted."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Made]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(make, item))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

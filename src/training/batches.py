@@ -13,9 +13,9 @@ from torch import Tensor
 from contract.model_card import InputSpec
 from contract.preprocessing import Floats, decode, normalise
 from training import processes
-from training.answers import side_by_side
 from training.chance import chance, shuffled
 from training.data import Picture
+from training.data.workers import side_by_side
 
 SMALLEST_CROP = 0.5
 """Of the picture's shorter side."""

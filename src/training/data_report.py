@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from training.data import SPLITS, Data
+from training.data import Data, Doubt, LeftOut, Picture
+from training.data.pictures import SPLITS
 from training.runlog import RunLog
 
 REPORT_FILE = "data_report.json"
@@ -14,11 +15,19 @@ SHOWN_FILES = 20
 
 
 def data_report(data: Data) -> dict[str, Any]:
-    """Counts, kinds, and every file that was left out with its reason."""
+    """What data_report.json holds.
+
+    Returns:
+        `pictures` by split, `pictures_by_label` by split and label, `imbalance` (largest class
+        over smallest, in training) and its two `extremes`, `kinds`; `left_out`: each file with its
+        `why` (`unreadable`, `same content`, `near copy`), a `reason` for people and the `other`
+        file that is used; `leaks`: those of them whose other lies in another split; and
+        `doubtful_labels`: pairs of files that show the same under two labels.
+    """
     by_split = {
         split: Counter(p.label for p in data.split(split)) for split in SPLITS if data.split(split)
     }
-    train = by_split["train"].values()
+    train = by_split["train"]
     return {
         "folder": str(data.root),
         "data_sha256": data.sha256,
@@ -28,12 +37,15 @@ def data_report(data: Data) -> dict[str, Any]:
             split: {label: counts[label] for label in data.classes}
             for split, counts in by_split.items()
         },
-        "imbalance": max(train) / min(train),
+        "imbalance": max(train.values()) / min(train.values()),
+        "extremes": {
+            "largest": max(data.classes, key=lambda label: train[label]),
+            "smallest": min(data.classes, key=lambda label: train[label]),
+        },
         "kinds": dict(sorted(Counter(p.kind for p in data.pictures).items())),
-        "left_out": [
-            {"file": str(left.path.relative_to(data.root)), "reason": left.reason}
-            for left in data.left_out
-        ],
+        "left_out": [_left_out(one, data.root) for one in data.left_out],
+        "leaks": [_left_out(one, data.root) for one in data.left_out if _leaks(one)],
+        "doubtful_labels": [_doubt(doubt, data.root) for doubt in data.doubts],
     }
 
 
@@ -41,6 +53,30 @@ def read_data_report(folder: Path) -> dict[str, Any]:
     """What `write_data_report` wrote."""
     report: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     return report
+
+
+def _left_out(one: LeftOut, root: Path) -> dict[str, Any]:
+    return {
+        "file": str(one.path.relative_to(root)),
+        "reason": one.reason,
+        "why": one.why,
+        "split": one.split,
+        "label": one.label,
+        "other": one.other and _file(one.other, root),
+    }
+
+
+def _leaks(one: LeftOut) -> bool:
+    return one.other is not None and one.other.split != one.split
+
+
+def _doubt(doubt: Doubt, root: Path) -> dict[str, Any]:
+    return {"why": doubt.why, "files": [_file(p, root) for p in (doubt.first, doubt.second)]}
+
+
+def _file(picture: Picture, root: Path) -> dict[str, str]:
+    file = str(picture.path.relative_to(root))
+    return {"file": file, "split": picture.split, "label": picture.label}
 
 
 def write_data_report(data: Data, folder: Path, log: RunLog) -> None:
@@ -57,12 +93,26 @@ def write_data_report(data: Data, folder: Path, log: RunLog) -> None:
         pictures=report["pictures"],
         kinds=report["kinds"],
         left_out=len(data.left_out),
+        left_out_why=dict(Counter(one.why for one in data.left_out)),
+        leaks=len(report["leaks"]),
+        doubtful_labels=len(data.doubts),
         imbalance=report["imbalance"],
     )
     for left in report["left_out"][:SHOWN_FILES]:
         log.event("left_out", f"left out {left['file']}: {left['reason']}", **left)
-    if report["imbalance"] >= WORTH_SAYING_IMBALANCE:
+    if len(report["left_out"]) > SHOWN_FILES:
+        more = len(report["left_out"]) - SHOWN_FILES
+        log.warn(f"{more} more files were left out; {REPORT_FILE} names them all.")
+    for doubt in report["doubtful_labels"][:SHOWN_FILES]:
+        first, second = doubt["files"]
         log.warn(
-            f"the largest class has {report['imbalance']:.1f} times the training pictures of the "
-            f"smallest; {REPORT_FILE} counts them."
+            f"{first['file']} and {second['file']} show the same ({doubt['why']}) under two "
+            f"labels; put one of them right."
+        )
+    if report["imbalance"] >= WORTH_SAYING_IMBALANCE:
+        largest, smallest = report["extremes"].values()
+        log.warn(
+            f"the largest class ({largest}) has {report['imbalance']:.1f} times the training "
+            f"pictures of the smallest ({smallest}); {REPORT_FILE} counts them. `balanced` weighs "
+            "them alike."
         )

@@ -166,6 +166,7 @@ def provenance(hyperparameters: dict[str, Any], weights: str, data_sha256: str) 
 def code_sha256() -> str:
     """Of this package's modules, wherever they lie."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(f"{path.name}\t{file_sha256(path)}\n".encode())
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\t{file_sha256(path)}\n".encode())
     return digest.hexdigest()

@@ -75,7 +75,7 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
         f"training {settings.method} of {settings.backbone} on {request.data}",
         hyperparameters=dataclasses.asdict(settings),
     )
-    data = read_data(request.data)
+    data = read_data(request.data, request.cache_dir)
     diagnosis = Diagnosis(log, settings, data.classes)
     if processes.number() == 0:
         write_data_report(data, request.output_dir, log)

@@ -12,7 +12,7 @@ from training.data import Data, Picture
 def without_test(data: Data) -> Data:
     """The pictures that a search may look at; no worker even knows of others."""
     pictures = tuple(picture for picture in data.pictures if picture.split != "test")
-    return dataclasses.replace(data, pictures=pictures, left_out=())
+    return dataclasses.replace(data, pictures=pictures, left_out=(), doubts=())
 
 
 def data_to(data: Data) -> dict[str, Any]:

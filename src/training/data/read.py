@@ -1,81 +1,31 @@
 """From a folder of labelled pictures to three disjoint splits, with a report of what was odd."""
 
-import hashlib
-import io
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
-from contract.messages import RequestError
-from contract.preprocessing import decode
 from contract.strict import ContractError, require
+from training.data.copies import drop_copies, drop_near_copies
+from training.data.look import Look, Looks
+from training.data.pictures import SPLITS, Data, LeftOut, Picture
+from training.data.workers import cores, side_by_side
 
-SPLITS = ("train", "valid", "test")
 ALIASES = {"val": "valid", "validation": "valid"}
 HELD_OUT_SHARE = 0.1
-EXIF_ORIENTATION = 0x0112
 LAYOUT = (
     "a folder with train/, valid/ and test/ that hold <label>/ folders, or plain <label>/ folders"
 )
 NUMBERED = re.compile(r"\d+[._-]\s*(?=.*[^\W\d])(.+)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """One picture that is used."""
-
-    path: Path
-    split: str
-    label: str
-    sha256: str
-    """Of the file's content."""
-    kind: str
-    """Pillow's mode, as `L`, `RGB` or `CMYK`, and `rotated` where EXIF says so."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
-    """One file that is not used."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Data:
-    """What a model is trained and judged on."""
-
-    root: Path
-    classes: tuple[str, ...]
-    """Sorted; a class's place is its output's number."""
-    pictures: tuple[Picture, ...]
-    left_out: tuple[LeftOut, ...]
-
-    def split(self, name: str) -> list[Picture]:
-        """The pictures of one split."""
-        return [picture for picture in self.pictures if picture.split == name]
-
-    def numbers(self, pictures: Iterable[Picture]) -> list[int]:
-        """Each picture's class number."""
-        number = {label: index for index, label in enumerate(self.classes)}
-        return [number[picture.label] for picture in pictures]
-
-    @property
-    def sha256(self) -> str:
-        """Of every picture's split, label and content, wherever the files lie."""
-        lines = sorted(f"{p.split}\t{p.label}\t{p.sha256}\n" for p in self.pictures)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def read_data(root: Path) -> Data:
+def read_data(root: Path, cache_dir: Path | None = None) -> Data:
     """Find, check and split the pictures.
+
+    Args:
+        root: the folder.
+        cache_dir: keeps what was seen of each content, so that another run only hashes it.
 
     Raises:
         ContractError: the folder is missing, empty, or cannot train a classifier.
@@ -97,16 +47,16 @@ def read_data(root: Path) -> Data:
     ]
     require(bool(files), f"{root} holds no labelled pictures; name {LAYOUT}.")
     labels = clean_labels({label for _, label, _ in files})
-    with ThreadPoolExecutor() as pool:
-        looks = list(pool.map(_look, [path for _, _, path in files]))
-    pictures, left_out = [], []
-    for (split, label, path), (sha256, kind, fault) in zip(files, looks, strict=True):
-        if fault:
-            left_out.append(LeftOut(path=path, reason=f"unreadable: {fault}"))
-            continue
-        found = Picture(path=path, split=split, label=labels[label], sha256=sha256, kind=kind)
-        pictures.append(found)
-    pictures, copies = drop_copies(pictures, root)
+    looks = _looks([path for _, _, path in files], cache_dir)
+    tiny = {look.sha256: look.tiny for look in looks}
+    pictures: list[Picture] = []
+    left_out: list[LeftOut] = []
+    for (split, label, path), look in zip(files, looks, strict=True):
+        if look.fault:
+            left_out.append(_unreadable(path, split, labels[label], look))
+        else:
+            pictures.append(_picture(path, split, labels[label], look))
+    pictures, copies, doubts = drop_copies(pictures, root)
     if "train" not in splits:
         pictures = split_by_content(pictures)
     classes = tuple(sorted(set(labels.values())))
@@ -114,8 +64,16 @@ def read_data(root: Path) -> Data:
         len(classes) >= 2,
         f"{root} holds one label only, {classes[0]!r}; a classifier needs at least two folders.",
     )
-    _require_every_label(pictures, classes, root)
-    return Data(root=root, classes=classes, pictures=tuple(pictures), left_out=(*left_out, *copies))
+    pictures, near_copies, more_doubts = drop_near_copies(pictures, tiny, root)
+    left_out += [*copies, *near_copies]
+    _require_every_label(pictures, classes, left_out, root)
+    return Data(
+        root=root,
+        classes=classes,
+        pictures=tuple(pictures),
+        left_out=tuple(left_out),
+        doubts=(*doubts, *more_doubts),
+    )
 
 
 def clean_labels(names: set[str]) -> dict[str, str]:
@@ -133,20 +91,6 @@ def clean_labels(names: set[str]) -> dict[str, str]:
             f"the folders {' and '.join(same)} both mean {label!r}; rename or merge them.",
         )
     return bare if all(matches.values()) else {name: name for name in names}
-
-
-def drop_copies(pictures: Sequence[Picture], root: Path) -> tuple[list[Picture], list[LeftOut]]:
-    """Use each content once: test wins over valid, valid over train, so that nothing leaks."""
-    used: dict[str, Picture] = {}
-    copies = []
-    order = {"test": 0, "valid": 1, "train": 2}
-    for picture in sorted(pictures, key=lambda p: (order.get(p.split, 0), p.path)):
-        first = used.setdefault(picture.sha256, picture)
-        if first is not picture:
-            kind = "same label" if first.label == picture.label else f"but labelled {first.label!r}"
-            reason = f"same content as {first.path.relative_to(root)}, {kind}"
-            copies.append(LeftOut(path=picture.path, reason=reason))
-    return [p for p in pictures if used[p.sha256] is p], copies
 
 
 def split_by_content(pictures: Sequence[Picture]) -> list[Picture]:
@@ -184,28 +128,44 @@ def _files(label: Path) -> list[Path]:
     ]
 
 
-def _look(path: Path) -> tuple[str, str, str]:
-    """Content hash, kind and, if it cannot be read, why."""
+def _looks(paths: Sequence[Path], cache_dir: Path | None) -> list[Look]:
+    looks = Looks(None if cache_dir is None else cache_dir / "looks.sqlite")
     try:
-        data = path.read_bytes()
-        decode(data, 1)
-    except (RequestError, OSError) as error:
-        return "", "", str(error)
-    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-        kind = image.mode
-        with suppress(Exception):  # a damaged EXIF block turns nothing, as in serving
-            kind += " rotated" if image.getexif().get(EXIF_ORIENTATION, 1) != 1 else ""
-    return hashlib.sha256(data).hexdigest(), kind, ""
+        return list(side_by_side(looks.of, paths, cores()))
+    finally:
+        looks.close()
 
 
-def _require_every_label(pictures: Sequence[Picture], classes: Sequence[str], root: Path) -> None:
+def _unreadable(path: Path, split: str, label: str, look: Look) -> LeftOut:
+    return LeftOut(
+        path=path, split=split, label=label, why="unreadable", reason=f"unreadable: {look.fault}"
+    )
+
+
+def _picture(path: Path, split: str, label: str, look: Look) -> Picture:
+    return Picture(
+        path=path,
+        split=split,
+        label=label,
+        sha256=look.sha256,
+        kind=look.kind,
+        width_px=look.width_px,
+        height_px=look.height_px,
+    )
+
+
+def _require_every_label(
+    pictures: Sequence[Picture], classes: Sequence[str], left_out: Sequence[LeftOut], root: Path
+) -> None:
     have = {(p.split, p.label) for p in pictures}
     present = {split for split, _ in have}
     for split in ("train", "valid", *(["test"] if "test" in present else [])):
         lacking = [label for label in classes if (split, label) not in have]
         if lacking:
             shown = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
+            lost = [one for one in left_out if (one.split, one.label) == (split, lacking[0])]
+            left = [f" {one.path.relative_to(root)} was left out: {one.reason}." for one in lost]
             raise ContractError(
                 f"{root}: {split} has no usable picture of {shown}; add some, or remove the label "
-                "from every split."
+                f"from every split.{''.join(left[:1])}"
             )

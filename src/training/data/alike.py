@@ -1,0 +1,268 @@
+"""Pictures that are the same photo: re-encoded, resized, mirrored or a little cropped.
+
+P = pairs, N = pictures, T = side of their tiny grey versions, L = side of a closer look,
+V = views of a picture (whole, cropped, each also mirrored).
+
+A perceptual hash proposes pairs: the signs of the 64 lowest frequencies of a cosine transform
+(pHash: Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010).
+It takes near misses for copies where all pictures look alike, so each proposal is checked:
+both are aligned by moving the four edges of a window until they correlate most, first in the
+tiny versions, then closer, in texture alone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from contract.preprocessing import decode
+from training.data.pictures import Picture
+from training.data.workers import cores, side_by_side
+
+Reals = npt.NDArray[np.float32]
+Wholes = npt.NDArray[np.int64]
+
+NEAR_BITS = 14
+"""Of 64: most that the hashes of a proposed pair differ in."""
+LIKE_AT_ONCE, LIKE_TINY, LIKE_CLOSER = 0.4, 0.9, 0.75
+"""Least correlation of a proposal, when aligned, and in texture."""
+LIKE_ENOUGH = 0.97
+"""Correlation at which an alignment cannot matter any more."""
+LIKE_SMALL = 0.99
+"""Least correlation of pictures too small to have texture, compared as they are."""
+SMALL_PX = 48
+"""Shorter side of these."""
+CLOSER = 96
+"""L, in pixels."""
+FLAT = 4.0
+"""Standard deviation in grey levels below which a picture shows nothing to compare."""
+MOST_PROPOSED, MOST_ALIGNED, MOST_CLOSER = 20_000, 4_000, 400
+"""The likeliest so many pairs are gone into: a set of look-alikes must not take for ever."""
+ROWS = 256
+WINDOWS = np.array(
+    [[0, 1, 0, 1], [0.05, 0.95, 0.05, 0.95]]
+    + [[y, y + 0.9, x, x + 0.9] for y in (0, 0.1) for x in (0, 0.1)],
+    np.float32,
+)
+"""Top, bottom, left and right of the views that are hashed, as shares of height and width."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alike:
+    """Two pictures of one photo, by their places in the sequence."""
+
+    first: int
+    second: int
+    likeness: float
+    """0 to 1."""
+
+
+def alike(pictures: Sequence[Picture], grey_NTT: npt.NDArray[np.uint8]) -> list[Alike]:
+    """Find copies across splits, and within a split across labels.
+
+    Args:
+        pictures: N of them.
+        grey_NTT: their tiny versions, uint8.
+    """
+    names = [(p.split, p.label) for p in pictures]
+    number = {name: index for index, name in enumerate(sorted(set(names)))}
+    shown = np.flatnonzero(grey_NTT.reshape(len(grey_NTT), -1).std(1) >= FLAT)
+    group_N = np.array([number[names[index]] for index in shown])
+    if len(shown) < 2:
+        return []
+    proposed = _propose(grey_NTT[shown].astype(np.float32), group_N)
+    first_P, second_P, view_P = shown[proposed[0]], shown[proposed[1]], proposed[2]
+    closer: dict[tuple[int, int], tuple[float, int, int, bool, Reals]] = {}
+    for one in sorted(_tiny_alike(pictures, grey_NTT, first_P, second_P, view_P), key=_likeness):
+        closer.setdefault((min(one[1:3]), max(one[1:3])), one)
+    found: dict[tuple[int, int], float] = {}
+
+    def look(candidate: tuple[float, int, int, bool, Reals]) -> tuple[int, int, float]:
+        likeness, first, second, mirrored, edges = candidate
+        a, b = pictures[first], pictures[second]
+        if _shorter(a, b) >= SMALL_PX:
+            likeness = _closer(a, b, mirrored, edges)
+        elif likeness < LIKE_SMALL:
+            likeness = 0.0
+        return min(first, second), max(first, second), likeness
+
+    for first, second, likeness in side_by_side(look, list(closer.values())[:MOST_CLOSER], cores()):
+        if likeness >= LIKE_CLOSER:
+            found[first, second] = likeness
+    return [
+        Alike(first=first, second=second, likeness=round(min(1.0, likeness), 4))
+        for (first, second), likeness in sorted(found.items())
+    ]
+
+
+def _likeness(candidate: tuple[float, int, int, bool, Reals]) -> tuple[float, int, int]:
+    """The likeliest first."""
+    return -candidate[0], candidate[1], candidate[2]
+
+
+def hashes(grey_NTT: Reals) -> npt.NDArray[np.uint64]:
+    """64 bits of every view of every picture: (V, N); the second half of the views is mirrored."""
+    size = grey_NTT.shape[-1]
+    places = np.arange(size) + 0.5
+    cosines = np.cos(np.pi * np.outer(np.arange(1, 9), places) / size).astype(np.float32)
+    odd = np.where(np.arange(1, 9) % 2 == 1, -1, 1).astype(np.float32)
+    plain, mirrored = [], []
+    for top, bottom, left, right in WINDOWS:
+        rows = cosines @ _window(np.array([top]), np.array([bottom]), size)[0]
+        columns = cosines @ _window(np.array([left]), np.array([right]), size)[0]
+        waves = rows @ grey_NTT @ columns.T
+        plain.append(_bits(waves))
+        mirrored.append(_bits(waves * odd))  # odd waves change their sign in a mirror
+    return np.stack([*plain, *mirrored])
+
+
+def _bits(waves: Reals) -> npt.NDArray[np.uint64]:
+    flat = waves.reshape(len(waves), 64)
+    packed = np.packbits(flat > np.median(flat, 1, keepdims=True), axis=1)
+    return packed.view(np.uint64)[:, 0]
+
+
+def _propose(grey_NTT: Reals, group_N: Wholes) -> tuple[Wholes, Wholes, Wholes]:
+    """Pairs of different groups whose hashes are near: a whole picture, another, its view."""
+    views_VN = hashes(grey_NTT)
+    half = len(views_VN) // 2
+
+    def rows(start: int) -> tuple[Wholes, ...]:
+        whole = views_VN[0, start : start + ROWS, None]
+        parts = []
+        for mirrored in (0, half):
+            best = np.full((len(whole), len(group_N)), 64, np.uint8)
+            view = np.zeros(best.shape, np.uint8)
+            for index in range(mirrored, mirrored + half):
+                bits = np.bitwise_count(whole ^ views_VN[index])
+                nearer = bits < best
+                best[nearer], view[nearer] = bits[nearer], index
+            first, second = np.nonzero(best <= NEAR_BITS)
+            other = group_N[first + start] != group_N[second]
+            first, second = first[other], second[other]
+            parts.append((first + start, second, view[first, second], best[first, second]))
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    found = list(side_by_side(rows, range(0, len(group_N), ROWS), cores()))
+    first, second, view, bits = (np.concatenate(part) for part in zip(*found, strict=True))
+    likeliest = np.argsort(bits, kind="stable")[:MOST_PROPOSED]
+    return first[likeliest], second[likeliest], view[likeliest]
+
+
+def _tiny_alike(
+    pictures: Sequence[Picture],
+    grey_NTT: npt.NDArray[np.uint8],
+    first_P: Wholes,
+    second_P: Wholes,
+    view_P: Wholes,
+) -> Iterator[tuple[float, int, int, bool, Reals]]:
+    """Proposals that hold in the tiny versions: likeness, both, whether mirrored, the window."""
+    edges = WINDOWS[view_P % len(WINDOWS)]
+    mirrored_P = view_P >= len(WINDOWS)
+    edges[mirrored_P] = np.column_stack([
+        edges[mirrored_P, :2], 1 - edges[mirrored_P, 3], 1 - edges[mirrored_P, 2]
+    ])  # fmt: skip
+    small = np.array([_shorter(pictures[a], pictures[b]) < SMALL_PX
+                      for a, b in zip(first_P, second_P, strict=True)], bool)  # fmt: skip
+    edges[small] = WINDOWS[0]
+    whole = grey_NTT[first_P].astype(np.float32)
+    part = grey_NTT[second_P].astype(np.float32)
+    part[mirrored_P] = part[mirrored_P][:, :, ::-1]
+    likeness = _correlation(whole, _seen(part, edges))
+    chosen = np.argsort(-likeness, kind="stable")[:MOST_ALIGNED]
+    chosen = chosen[likeness[chosen] >= LIKE_AT_ONCE]
+    for start in range(0, len(chosen), ROWS):
+        some = chosen[start : start + ROWS]
+        moved = ~small[some]
+        if moved.any():
+            them = some[moved]
+            likeness[them], edges[them] = _align(
+                whole[them], part[them], edges[them], lambda grey: grey, (0.04, 0.02, 0.01)
+            )
+    for k in chosen[likeness[chosen] >= LIKE_TINY]:
+        yield (
+            float(likeness[k]), int(first_P[k]), int(second_P[k]), bool(mirrored_P[k]), edges[k]
+        )  # fmt: skip
+
+
+def _closer(first: Picture, second: Picture, mirrored: bool, edges: Reals) -> float:
+    """How alike two aligned pictures are in texture, at a larger scale."""
+    size = min(CLOSER, _shorter(first, second))
+    whole, part = (_grey(picture, size)[None] for picture in (first, second))
+    if mirrored:
+        part = part[:, :, ::-1]
+    likeness, _ = _align(whole, part, edges[None], _texture, (0.01, 0.005))
+    return float(likeness[0])
+
+
+def _grey(picture: Picture, size: int) -> Reals:
+    image = decode(picture.path.read_bytes(), -(-size // 2)).convert("L")
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX)).astype(np.float32)
+
+
+def _texture(grey_PLL: Reals) -> Reals:
+    """What differs from its surroundings, as strong everywhere: fur counts as much as outlines."""
+    places = np.arange(grey_PLL.shape[-1])
+    near = (np.abs(places[:, None] - places) <= 2).astype(np.float32)
+    near /= near.sum(1, keepdims=True)
+    fine = grey_PLL - near @ grey_PLL @ near.T
+    strength = np.sqrt(near @ (fine * fine) @ near.T + np.float32(FLAT * FLAT))
+    texture: Reals = (fine / strength).astype(np.float32)
+    return texture
+
+
+def _align(
+    whole_PLL: Reals,
+    part_PLL: Reals,
+    edges_P4: Reals,
+    shown: Callable[[Reals], Reals],
+    steps: Sequence[float],
+) -> tuple[Reals, Reals]:
+    """Move each window's edges while that makes what is shown correlate more."""
+    target = shown(whole_PLL)
+    edges = edges_P4.copy()
+    best = _correlation(target, shown(_seen(part_PLL, edges)))
+    for step in (step for step in steps for _ in range(2)):
+        if (best >= LIKE_ENOUGH).all():
+            break
+        for edge in range(4):
+            for move in (step, -step):
+                tried = edges.copy()
+                tried[:, edge] = np.clip(tried[:, edge] + move, *((0, 0.3), (0.7, 1))[edge % 2])
+                likeness = _correlation(target, shown(_seen(part_PLL, tried)))
+                better = likeness > best
+                best[better], edges[better] = likeness[better], tried[better]
+    return best, edges
+
+
+def _seen(grey_PLL: Reals, edges_P4: Reals) -> Reals:
+    """The part of each picture inside its window, at the same size."""
+    size = grey_PLL.shape[-1]
+    rows = _window(edges_P4[:, 0], edges_P4[:, 1], size)
+    columns = _window(edges_P4[:, 2], edges_P4[:, 3], size)
+    part: Reals = (rows @ grey_PLL @ columns.transpose(0, 2, 1)).astype(np.float32, copy=False)
+    return part
+
+
+def _window(low_P: npt.NDArray[Any], high_P: npt.NDArray[Any], size: int) -> Reals:
+    """Matrices (P, size, size) that stretch [low, high] to the whole length, linearly."""
+    places = (np.arange(size) + 0.5) / size
+    wanted = (low_P[:, None] + places * (high_P - low_P)[:, None]) * size - 0.5
+    distance = np.abs(np.clip(wanted, 0, size - 1)[:, :, None] - np.arange(size))
+    matrices: Reals = np.maximum(0, 1 - distance).astype(np.float32)
+    return matrices
+
+
+def _correlation(a_PLL: Reals, b_PLL: Reals) -> Reals:
+    a = a_PLL - a_PLL.mean((1, 2), keepdims=True)
+    b = b_PLL - b_PLL.mean((1, 2), keepdims=True)
+    both = (a * a).sum((1, 2)) * (b * b).sum((1, 2))
+    result: Reals = ((a * b).sum((1, 2)) / np.sqrt(both + 1e-6)).astype(np.float32)
+    return result
+
+
+def _shorter(first: Picture, second: Picture) -> int:
+    return min(first.width_px, first.height_px, second.width_px, second.height_px)

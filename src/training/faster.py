@@ -26,22 +26,22 @@ def way(speed: Speed) -> str:
     return f"compiled {speed.precision}" if speed.compiled else speed.precision
 
 
-def faster(network: nn.Module, speed: Speed) -> Callable[[Tensor], Tensor]:
+def faster(network: nn.Module, speed: Speed, batch: int) -> Callable[[Tensor], Tensor]:
     """The network as a function that runs in this way; its layers and weights stay its own.
 
-    Batches of another size than the first would each be compiled anew: they run as they are.
+    Args:
+        network: on its device and in its mode.
+        speed: the way.
+        batch: pictures in a usual batch. Others would each be compiled anew: they run as they are.
     """
     if speed == Speed():
         return network
     device = next(network.parameters()).device.type
     swift = compiled(network) if speed.compiled else network
-    first: list[int] = []
 
     def run(images_BCSS: Tensor) -> Tensor:
-        first[:] = first or [len(images_BCSS)]
         with autocast(device, speed.precision):
-            usual = len(images_BCSS) == first[0]
-            answers_BF: Tensor = (swift if usual else network)(images_BCSS)
+            answers_BF: Tensor = (swift if len(images_BCSS) == batch else network)(images_BCSS)
             return answers_BF
 
     return run

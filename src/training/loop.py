@@ -65,7 +65,7 @@ class Watcher:
 
         Args:
             names: of the files, relative to the data folder.
-            features_NF: of the plain views.
+            features_NF: of the plain views or, of several, of the first; standardised.
             labels_N: what their folders say.
         """
 

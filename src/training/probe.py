@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from training.faster import Speed, faster, way
 
 PROBED = 8
-"""Pictures in a batch that is timed."""
+"""Pictures that are timed; a compiled network, which is so for one size, takes a whole batch."""
 
 TURNS = 2
 """How often each way is timed, after once to warm up; the fastest counts."""
@@ -39,7 +39,9 @@ class Work:
     """In all epochs or views."""
     size_px: int
     examples: Callable[[], tuple[Tensor, Tensor]]
-    """Makes a few pictures (B, C, S, S) as the run sees them, and their class numbers (B)."""
+    """Makes a usual batch (B, C, S, S) on the network's device, and its class numbers (B)."""
+    batch: int
+    """Pictures in a usual batch."""
     weights: str
     """Names the weights by content, as `weights_sha256` does."""
 
@@ -57,15 +59,15 @@ class Figures:
     """Why compiling failed."""
 
 
-def time_ways(work: Work, ways: Sequence[Speed], figures: Figures) -> None:
+def time_ways(work: Work, ways: Sequence[Speed], figures: Figures, pictures: int) -> None:
     """Run each way in turn on the same pictures, and compare with the first, which is fp32."""
     images_BCSS, labels_B = work.examples()
-    images_BCSS, labels_B = images_BCSS[:PROBED], labels_B[:PROBED]
+    images_BCSS, labels_B = images_BCSS[:pictures], labels_B[:pictures]
     runs: dict[str, Callable[[], Tensor]] = {}
     answers: dict[str, Tensor] = {}
     with _untouched(work.network):
         for speed in ways:
-            run = faster(work.network, speed)
+            run = faster(work.network, speed, len(images_BCSS))
             one = _forward if work.kind == "forward" else _train
             started = time.perf_counter()
             try:

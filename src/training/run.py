@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -94,7 +95,8 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
     saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
 
     with saver.saving():
-        method = train_head if settings.method == "head" else finetune
+        of_head = partial(train_head, cache_dir=request.cache_dir)
+        method = of_head if settings.method == "head" else finetune
         best_epoch, logits_NK = method(classifier, data, spec, settings, log, [saver, diagnosis])
         classifier.to(device())
 

@@ -90,7 +90,8 @@ def closed_form_head(
     with one_thread():
         mean_F, std_F = standard(train_NF)
         train_NF, valid_VF = (train_NF - mean_F) / std_F, (valid_VF - mean_F) / std_F
-        weight_N = class_weights(train_N, classes, balanced)[train_N]
+        weight_K = class_weights(train_N, classes) if balanced else torch.ones(classes)
+        weight_N = weight_K[train_N]
         fits = (
             ridge_path(train_NF, train_N, weight_N, classes)
             if solver == "ridge"
@@ -189,10 +190,8 @@ def descend(layer: nn.Linear, fit_of_data: Callable[[], Tensor], strength: float
     optimizer.step(closure)  # type: ignore[no-untyped-call]  # the same
 
 
-def class_weights(labels_N: Tensor, classes: int, balanced: bool) -> Tensor:
-    """What a picture of each class weighs, (K); 1 on average over the pictures."""
-    if not balanced:
-        return torch.ones(classes)
+def class_weights(labels_N: Tensor, classes: int) -> Tensor:
+    """What a picture of each class weighs in a balanced loss, (K): one on average over pictures."""
     count_K = torch.bincount(labels_N, minlength=classes)
     return len(labels_N) / (classes * count_K.clamp(min=1).float())
 

@@ -10,6 +10,7 @@ counted work: a resumed or repeated run does the same.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from typing import Literal
 import torch
 
 from contract.hyperparameters import Hyperparameters
+from training import processes
 from training.faster import Speed, way
 from training.identity import machine
 from training.probe import PROBED, Figures, Work, count_flop, time_ways
@@ -55,6 +57,8 @@ def choose_speed(work: Work, settings: Hyperparameters, cache_dir: Path, log: Ru
         compilable = settings.compiled == "auto" and flop >= WORTH_COMPILING
         figures = measured(work, settings, compilable, cache_dir)
         speed, why = decide(figures, work, settings, compilable)
+    # Processes that share a run must not differ in how they run it.
+    speed = Speed(**json.loads(processes.told_by_first(json.dumps(asdict(speed)).encode())))
     log.event(
         "speed",
         f"speed: {work.kind} in {way(speed)}: {why}",
@@ -103,9 +107,8 @@ def decide(
             f"compiled it takes {times[name]:.1f} ms, which saves {saved:.0f} s of a run and costs "
             f"{figures.compile_seconds:.0f} s, and differs by {off:.3f}"
         )
-    return Speed(precision=precision, compiled=compiled), "; ".join(
-        notes
-    ) or "precision was asked for"
+    why = "; ".join(notes) or "it was asked for"
+    return Speed(precision=precision, compiled=compiled), why
 
 
 def measured(work: Work, settings: Hyperparameters, compilable: bool, cache_dir: Path) -> Figures:
@@ -114,21 +117,22 @@ def measured(work: Work, settings: Hyperparameters, compilable: bool, cache_dir:
     figures = _kept(path)
     ways = [Speed(), Speed(precision="bf16")]
     if any(way(speed) not in figures.milliseconds for speed in ways):
-        time_ways(work, ways, figures)
+        time_ways(work, ways, figures, PROBED)
     best, _ = decide(figures, work, settings, compilable=False)
     swift = replace(best, compiled=True)
     if compilable and not figures.fault and way(swift) not in figures.milliseconds:
-        time_ways(work, [Speed(), swift], figures)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+        time_ways(work, [Speed(), swift], figures, work.batch)
+    with suppress(OSError):  # then they are measured anew
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
     return figures
 
 
 def _key(work: Work) -> str:
     facts = [work.kind, work.weights, str(work.size_px), torch.__version__, machine()]
-    facts += [str(torch.get_num_threads()), str(PROBED), str(work.network.training)]
+    facts += [str(torch.get_num_threads()), str(work.batch), str(work.network.training)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 

@@ -1,6 +1,7 @@
 """One trial: a training whose only result is its validation loss."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ class Trials:
             profile=False,
         )
         classifier = self._classifier(request, log)
-        method = train_head if settings.method == "head" else finetune
+        of_head = partial(train_head, cache_dir=self.cache_dir)
+        method = of_head if settings.method == "head" else finetune
         method(classifier, self.data, input_spec(settings), settings, log)
         require(bool(log.curve), "training told no epoch, so there is nothing to judge it by.")
         return log.best

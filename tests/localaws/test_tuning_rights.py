@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.localaws.studio import open_studio
+from tests.localaws.searches import Searches, open_searches
 from tests.localaws.test_iam import ACCOUNT, Account, _allow, _denied
-from tests.localaws.test_tuning import SCRIPT, Searches
 
 pytestmark = pytest.mark.slow
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:hyper-parameter-tuning-job"
@@ -13,8 +12,7 @@ ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:hyper-parameter-tuning-job"
 
 @pytest.fixture(scope="module")
 def searches(local_aws: Any) -> Searches:
-    studio = open_studio(local_aws, "rights-searcher", "rights-tuning", {"train.sh": SCRIPT})
-    return Searches(local_aws, studio.role_arn, "rights-tuning")
+    return open_searches(local_aws, "rights-searcher", "tuning-rights")
 
 
 def test_a_tuning_job_needs_its_own_name_its_instances_and_its_role(

@@ -36,7 +36,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}
         self._closed = False
-        self._tuning = TuningJobs(aws, self.start, self.stop, self._check_role)
+        self._tuning = TuningJobs(aws, self.start, self.stop, self._check)
         self.handlers: Mapping[Operation, Handler] = {
             **self._tuning.handlers,
             ("sagemaker", "CreateTrainingJob"): self._create,
@@ -64,8 +64,7 @@ class Jobs:
         Raises:
             AwsError: the job cannot be run, or its name is taken.
         """
-        _check(params)
-        self._check_role(params["RoleArn"])
+        self._check(params)
         name = params["TrainingJobName"]
         arn = f"arn:aws:sagemaker:{self._aws.region}:{self._aws.account_id}:training-job/{name}"
         job = Job(arn=arn, params=params, tuning_job_arn=tuning_job_arn)
@@ -134,7 +133,9 @@ class Jobs:
         sagemaker = self._aws.records_client("sagemaker")
         sagemaker.create_training_job(**{"Tags": [], **params})
 
-    def _check_role(self, role_arn: str) -> None:
+    def _check(self, params: Mapping[str, Any]) -> None:
+        _check(params)
+        role_arn = params["RoleArn"]
         iam = self._aws.records_client("iam")
         try:
             iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])

@@ -15,7 +15,7 @@ from localaws.jobs.listing import page
 from localaws.jobs.record import ENDED
 from localaws.jobs.tuning import checks
 from localaws.jobs.tuning.record import Tuning
-from localaws.jobs.tuning.search import Search, StartJob, StopJob
+from localaws.jobs.tuning.search import Search, StartJob, StopJob, request_of
 
 _SORT_JOBS = {
     "CreationTime": "CreationTime",
@@ -37,12 +37,12 @@ class TuningJobs:
         aws: LocalAws,
         start_job: StartJob,
         stop_job: StopJob,
-        check_role: Callable[[str], None],
+        check_job: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._aws = aws
         self._start_job = start_job
         self._stop_job = stop_job
-        self._check_role = check_role
+        self._check_job = check_job
         self._lock = threading.Lock()
         self._tunings: dict[str, Tuning] = {}
         self._searches: dict[str, Search] = {}
@@ -75,7 +75,7 @@ class TuningJobs:
         constraints.check(call)
         params = _with_objective(call.params)
         checks.check(call.params)
-        self._check_role(params["TrainingJobDefinition"]["RoleArn"])
+        self._check_job(request_of(params, {}, 1))
         name = params["HyperParameterTuningJobName"]
         region, account = self._aws.region, self._aws.account_id
         arn = f"arn:aws:sagemaker:{region}:{account}:hyper-parameter-tuning-job/{name}"

@@ -149,7 +149,7 @@ class Search:
         number = len(tuning.trials) + 1
         tuned = self._choose(number)
         try:
-            job = self._start_job(_request(tuning, number, tuned), tuning.arn)
+            job = self._start_job(request_of(tuning.params, tuned, number), tuning.arn)
         except AwsError as error:
             return f"ClientError: {error.message}"
         tuning.trials.append(
@@ -204,16 +204,23 @@ class Search:
             job.ended.wait()
 
 
-def _request(tuning: Tuning, number: int, tuned: Mapping[str, str]) -> dict[str, Any]:
-    """CreateTrainingJob's parameters for one training job."""
-    definition = dict(tuning.definition)
+def request_of(params: Mapping[str, Any], tuned: Mapping[str, str], number: int) -> dict[str, Any]:
+    """CreateTrainingJob's parameters for one training job of a search.
+
+    Args:
+        params: of CreateHyperParameterTuningJob.
+        tuned: hyperparameters that the search chose.
+        number: of the training job, from 1.
+    """
+    definition = dict(params["TrainingJobDefinition"])
     static = definition.pop("StaticHyperParameters", None) or {}
     for member in ("DefinitionName", "TuningObjective"):
         definition.pop(member, None)
-    tags = {"Tags": tuning.params["Tags"]} if tuning.params.get("Tags") else {}
+    tags = {"Tags": params["Tags"]} if params.get("Tags") else {}
+    name = params["HyperParameterTuningJobName"]
     return {
         **definition,
         **tags,
-        "TrainingJobName": f"{tuning.name}-{number:03d}-{secrets.token_hex(4)}",
+        "TrainingJobName": f"{name}-{number:03d}-{secrets.token_hex(4)}",
         "HyperParameters": {**static, **tuned},
     }

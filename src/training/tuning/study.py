@@ -189,7 +189,7 @@ def pruner(space: SearchSpace, epochs: int) -> optuna.pruners.BasePruner:
     if space.strategy == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 2))
     if space.early_stopping:
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 5))
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1 + epochs // 3)
     return optuna.pruners.NopPruner()
 
 

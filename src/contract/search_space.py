@@ -67,7 +67,7 @@ class Searched:
                 f"low is {low}; on a log scale it must be above 0.",
             )
             require(
-                self.kind == "float" or (low.is_integer() and high.is_integer()),
+                self.kind == "float" or low % 1 == high % 1 == 0,
                 "low and high of kind int must be whole numbers.",
             )
 

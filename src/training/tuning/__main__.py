@@ -21,6 +21,8 @@ from contract.strict import ContractError, require
 PACKAGES = ("jinja2", "matplotlib", "optuna")
 """Of the group `tune`; machines that only train do not have them."""
 
+STUDIES = "studies.db"
+
 
 class TerminationError(KeyboardInterrupt):
     """SIGTERM came."""
@@ -83,10 +85,11 @@ def tune(options: argparse.Namespace) -> None:
     base = read_hyperparameters(options.hyperparameters)
     space = read_search_space(options.search_space, base, options.trials)
     from training.tuning.session import Session
+    from training.tuning.study import stored
 
     options.folder.mkdir(parents=True, exist_ok=True)
-    with alone(options.folder), Session(options, space, base) as session:
-        session.run()
+    with alone(options.folder), stored(options.folder / STUDIES) as storage:
+        Session(options, space, base, storage).run()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 
 from contract.search_space import Searched
@@ -30,7 +30,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-COLOURS = "viridis_r"
+COLOURS = "viridis"
 FAR = 10.0
 """Losses that are more than so many times the lowest one are shown on a logarithmic scale."""
 NOT_SEARCHED = -0.18
@@ -66,6 +66,9 @@ def scale_losses(axes: Axes, losses: Sequence[float]) -> None:
     known = [loss for loss in losses if loss > 0]
     if known and max(known) > FAR * min(known):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: shown(loss)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def progress(trials: Sequence[FrozenTrial]) -> str:
@@ -100,7 +103,7 @@ def progress(trials: Sequence[FrozenTrial]) -> str:
         axes.set_xlabel("trial, in order of its end")
         axes.set_ylabel("validation loss per picture")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, loc="upper right", ncols=4)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1.03), ncols=4)
         return svg("progress", drawing)
 
 
@@ -176,14 +179,15 @@ def parallel(
                 marker="o", markersize=6 if chosen else 3,
             )  # fmt: skip
         for place, name in enumerate(names):
-            axes.axvline(place, ymin=0.0, color=FAINT, linewidth=1, zorder=0)
+            axes.vlines(place, 0, 1, color=FAINT, linewidth=1, zorder=0)
             label_axis(axes, place, space[name])
-        if any(name not in t.user_attrs["values"] for t in trials for name in names):
-            axes.text(-0.1, NOT_SEARCHED, "not searched", ha="right", va="center", fontsize=9)
+        partial = any(name not in t.user_attrs["values"] for t in trials for name in names)
+        if partial:
+            axes.text(-0.08, NOT_SEARCHED, "not\nsearched", ha="right", va="center", fontsize=9)
         axes.set_xticks(range(len(names)), names)
         axes.tick_params(bottom=False, pad=10)
         axes.set_xlim(-0.35, len(names) - 0.5)
-        axes.set_ylim(-0.26, 1.12)
+        axes.set_ylim(-0.26 if partial else -0.05, 1.1)
         axes.yaxis.set_visible(False)
         for spine in axes.spines.values():
             spine.set_visible(False)

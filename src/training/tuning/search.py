@@ -15,6 +15,8 @@ from training.tuning.study import Proposal, Study
 from training.tuning.words import duration, shown_values
 from training.tuning.workers import Message, Worker
 
+SECONDS_OF_SILENCE = 5.0
+"""After which a person is told how far a trial is."""
 HOPELESS = 3
 """Trials that fail one after the other, none having succeeded, before a search gives up."""
 
@@ -45,6 +47,8 @@ class Search:
     """Warnings that were said."""
     finished_here: int = 0
     started: float = field(default_factory=time.monotonic)
+    last_told: float = field(default_factory=time.monotonic)
+    """When something was said last."""
     exhausted: bool = False
     """Whether the study has nothing left to propose."""
 
@@ -118,7 +122,7 @@ class Search:
             return
         match message["event"]:
             case "progress":
-                self.log.event("progress", message["text"], **message["facts"])
+                self._progress(message)
             case "warning" if message["text"] not in self.told:
                 self.told.add(message["text"])
                 self.log.warn(message["text"])
@@ -130,6 +134,12 @@ class Search:
                 self._stopped(worker, message)
             case "failed":
                 self._failed(worker, message["reason"], message["curve"])
+
+    def _progress(self, message: Mapping[str, Any]) -> None:
+        """Show what takes long; a trial that takes a second has its own line soon."""
+        if time.monotonic() - self.last_told >= SECONDS_OF_SILENCE:
+            self.last_told = time.monotonic()
+            self.log.event("progress", message["text"], **message["facts"])
 
     def _epoch(self, worker: Worker, message: Mapping[str, Any]) -> None:
         worker.told_epoch = True
@@ -170,6 +180,7 @@ class Search:
         """The line of a trial that is through."""
         done, best = len(self.study.counted()), self.study.best()
         left = self.seconds_left(done)
+        self.last_told = time.monotonic()
         so_far = "" if best is None else f"; best so far {best.value:.4f} (trial {best.number})"
         soon = f"; about {duration(left)} left" if math.isfinite(left) and left else ""
         self.log.event(

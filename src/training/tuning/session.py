@@ -3,7 +3,8 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
+
+from optuna.storages import BaseStorage
 
 from contract.hyperparameters import Hyperparameters
 from contract.search_space import SearchSpace
@@ -19,7 +20,6 @@ from training.tuning.wire import data_to, settings_from, without_test
 from training.tuning.words import shown_values
 from training.tuning.workers import threads_for, workers_for
 
-STUDIES = "studies.db"
 REPORT = "report.html"
 
 
@@ -27,7 +27,11 @@ class Session:
     """The study of these inputs, open."""
 
     def __init__(
-        self, options: argparse.Namespace, space: SearchSpace, base: Hyperparameters
+        self,
+        options: argparse.Namespace,
+        space: SearchSpace,
+        base: Hyperparameters,
+        storage: BaseStorage,
     ) -> None:
         """Read the pictures and find the study that they belong to.
 
@@ -35,6 +39,7 @@ class Session:
             options: of the command.
             space: what is searched.
             base: supplies all else.
+            storage: of studies.
 
         Raises:
             ContractError: the pictures cannot be used.
@@ -46,18 +51,7 @@ class Session:
         self.data_sha256 = data.sha256
         self.data = without_test(data)  # the test split stays locked until a model is chosen
         self.name = study_name(space, base, data.sha256, options.weights)
-        self.study = Study(self.folder / STUDIES, self.name, space, base)
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self.study.close()
+        self.study = Study(storage, self.name, space, base)
 
     def run(self) -> None:
         """Search, and write what was found.

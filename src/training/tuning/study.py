@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from contract.hyperparameters import Hyperparameters
@@ -46,20 +47,20 @@ class Proposal:
 class Study:
     """The trials of one search."""
 
-    def __init__(self, file: Path, name: str, space: SearchSpace, base: Hyperparameters) -> None:
+    def __init__(
+        self, storage: BaseStorage, name: str, space: SearchSpace, base: Hyperparameters
+    ) -> None:
         """Open or begin a study.
 
         Args:
-            file: sqlite, made where it is missing.
+            storage: of studies.
             name: same name, same study.
             space: what is searched.
             base: supplies all else; it is the first trial where it lies in the space.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space, self.base = space, base
-        self.storage = optuna.storages.RDBStorage(
-            f"sqlite:///{file}", engine_kwargs={"connect_args": {"timeout": 60}}
-        )
+        self.storage = storage
         epochs = space.space.get("epochs")
         most_epochs = int(epochs.corners[-1]) if epochs else base.epochs
         self.study = optuna.create_study(
@@ -70,11 +71,6 @@ class Study:
             load_if_exists=True,
         )
         self.live: dict[int, optuna.Trial] = {}
-
-    def close(self) -> None:
-        """Let the file go."""
-        self.storage.remove_session()
-        self.storage.engine.dispose()
 
     def give_up_running(self) -> int:
         """Mark what a killed search left running; it will be tried anew.
@@ -110,7 +106,7 @@ class Study:
         tried = [trial.user_attrs.get("settings") for trial in self._taken()]
         position = len(self.counted()) + len(self.live)
         for attempt in range(ATTEMPTS):
-            fixed = self._fixed(position, tried)
+            fixed = self._fixed(position)
             if fixed is None:
                 return None
             with quiet():
@@ -165,19 +161,31 @@ class Study:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [*self.counted(), *(trial for trial in running if trial.number in self.live)]
 
-    def _fixed(self, position: int, tried: list[Any]) -> dict[str, Any] | None:
+    def _fixed(self, position: int) -> dict[str, Any] | None:
         """Values that need no sampler: of the first trial, and of a grid."""
         space = self.space.space
         if self.space.strategy == "grid":
+            seen = [trial.user_attrs.get("values") for trial in self._taken()]
             for values in product(*(searched.values for searched in space.values())):
                 point = dict(zip(space, values, strict=True))
-                if asdict(settings_of(self.space, point, self.base)) not in tried:
+                if point not in seen:
                     return point
             return None
         point = asdict(self.base)
         if position == 0 and self.base == within(self.space, point, self.base):
             return {name: point[name] for name in space}
         return {}
+
+
+@contextmanager
+def stored(file: Path) -> Iterator[RDBStorage]:
+    """Studies in a sqlite file, which is made where it is missing."""
+    storage = RDBStorage(f"sqlite:///{file}", engine_kwargs={"connect_args": {"timeout": 60}})
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def pruner(space: SearchSpace, epochs: int) -> optuna.pruners.BasePruner:
@@ -189,7 +197,7 @@ def pruner(space: SearchSpace, epochs: int) -> optuna.pruners.BasePruner:
     if space.strategy == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 2))
     if space.early_stopping:
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 5))
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1 + epochs // 3)
     return optuna.pruners.NopPruner()
 
 

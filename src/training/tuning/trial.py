@@ -1,5 +1,6 @@
 """One trial: a training whose only result is its validation loss."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -39,24 +40,26 @@ class TrialLog(RunLog):
             tell: is given `progress` or `warning`, a sentence, and facts for programs.
         """
         super().__init__(folder)
-        self.path.unlink(missing_ok=True)
+        self.begin()
         self.tell_epoch, self.tell = tell_epoch, tell
         self.curve: list[float] = []
         """Validation loss of each epoch."""
-
-    @property
-    def best(self) -> float:
+        self.best = math.inf
         """The objective: mean loss per validation picture of the best epoch so far, in nats."""
-        return min(self.curve)
 
     def event(self, event: str, text: str, **facts: Any) -> None:
         """Record one event."""
         self._record(event, facts)
         if event == "epoch":
             self.curve.append(facts["valid_loss"])
+            self.best = facts["best_valid_loss"]
             self.tell_epoch(facts["epoch"], self.best)
         elif event == "progress":
             self.tell(event, text, facts)
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Record one event."""
+        self._record(event, facts)
 
     def warn(self, text: str) -> None:
         """Record a warning; the search says it once."""

@@ -17,7 +17,9 @@ def shown_values(values: Mapping[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """For example `45 s`, `12 min` or `3.5 h`."""
+    """For example `0.8 s`, `45 s`, `12 min` or `3.5 h`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

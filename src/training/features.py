@@ -24,10 +24,11 @@ import training.chance
 from contract.model_card import InputSpec, file_sha256
 from contract.preprocessing import Floats, eval_view
 from training import processes
-from training.answers import BATCH, one_thread, side_by_side
+from training.answers import BATCH, one_thread
 from training.batches import train_view
 from training.chance import chance
 from training.data import Picture
+from training.data.workers import side_by_side
 from training.faster import Speed, faster, way
 from training.feature_cache import FeatureCache, sha256_of
 from training.identity import machine

@@ -12,7 +12,7 @@ from PIL import Image
 
 from contract.model_card import InputSpec
 from contract.network import torchvision
-from contract.preprocessing import eval_view
+from contract.preprocessing import Pixels, eval_view
 from contract.strict import ContractError
 from training.batches import Views, train_batches
 from training.chance import chance, shuffled
@@ -85,7 +85,7 @@ def test_workers_are_at_most_about_a_batch_ahead(folder: Folder) -> None:
     seen: list[int] = []
 
     class Counting(Store):
-        def roomy(self, picture: Picture) -> np.ndarray:  # type: ignore[type-arg]
+        def roomy(self, picture: Picture) -> Pixels:
             seen.append(1)
             return super().roomy(picture)
 
@@ -94,7 +94,7 @@ def test_workers_are_at_most_about_a_batch_ahead(folder: Folder) -> None:
     )
     batches = train_batches(counted, range(120), batch_size=8, epoch=1, threads=2)
     next(batches)
-    batches.close()
+    del batches
 
     assert 8 <= len(seen) <= 24
 

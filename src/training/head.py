@@ -20,6 +20,7 @@ from training import processes
 from training.answers import BATCH, one_thread
 from training.chance import shuffled
 from training.data import Data
+from training.data.store import Store, open_store
 from training.faster import Speed
 from training.features import Source, Tally, View, features
 from training.identity import weights_sha256
@@ -157,19 +158,21 @@ def head_features(
     train, valid = data.split("train"), data.split("valid")
     plain = View()
     views = [plain] if settings.views == 1 else [
-        View(number=number, seed=settings.seed) for number in range(1, settings.views + 1)
+        View(number=number, seed=settings.seed, augmentation=settings.augmentation)
+        for number in range(1, settings.views + 1)
     ]  # fmt: skip
     backbone = classifier.backbone.eval()
     exact = Source(
         backbone=backbone,
         name=settings.backbone,
         weights=weights_sha256(backbone),
-        spec=spec,
+        store=Store(spec, None, log.warn),
         speed=Speed(),
     )
+    store = open_store(train, len(views), spec, cache_dir, log)
 
     def examples() -> tuple[Tensor, Tensor]:
-        pixels = [views[0].pixels(picture, i, spec) for i, picture in enumerate(train[:BATCH])]
+        pixels = [views[0].pixels(picture, i, store) for i, picture in enumerate(train[:BATCH])]
         images_BCSS = torch.from_numpy(np.stack(pixels))
         device = next(backbone.parameters()).device
         labels_B = torch.tensor(data.numbers(train[:BATCH]), device=device)
@@ -185,7 +188,7 @@ def head_features(
         weights=exact.weights,
     )
     with one_thread():
-        swift = replace(exact, speed=choose_speed(work, settings, cache_dir, log))
+        swift = replace(exact, store=store, speed=choose_speed(work, settings, cache_dir, log))
     tally = Tally()
     seen = HeadFeatures(
         views_NF=tuple(features(swift, train, view, cache_dir, log, tally) for view in views),

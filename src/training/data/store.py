@@ -86,6 +86,11 @@ class Store:
         square_SSC = random_square(self.roomy(picture), self.spec.size_px, rng)
         return trivial(square_SSC, rng) if augmentation == "trivial" else square_SSC
 
+    def has(self, picture: Picture) -> bool:
+        """Whether the picture is kept already."""
+        file = self._file(f"roomy-{self.shorter_px}", picture)
+        return file is not None and file.exists()
+
     def kept_bytes(self, picture: Picture) -> int:
         """What one picture takes on disk, at most."""
         shorter = min(picture.width_px, picture.height_px)
@@ -108,8 +113,7 @@ class Store:
         decode_px: int,
         make: Callable[[PIL.Image.Image], Pixels],
     ) -> Pixels:
-        folder = self.folder
-        file = folder and folder / form / picture.sha256[:2] / f"{picture.sha256}.pixels"
+        file = self._file(form, picture)
         if file is not None:
             kept = self._read(file)
             if kept is not None:
@@ -120,6 +124,10 @@ class Store:
         if file is not None:
             self._write(file, pixels_HWC)
         return pixels_HWC
+
+    def _file(self, form: str, picture: Picture) -> Path | None:
+        name = picture.sha256
+        return self.folder and self.folder / form / name[:2] / f"{name}.pixels"
 
     def _decoded(self, picture: Picture, shorter_px: int, *, checked: bool) -> PIL.Image.Image:
         """Read the file; what is kept under its content's name must be that content."""
@@ -201,7 +209,7 @@ def open_store(
     """
     store = Store(spec, cache_dir / "pictures", log.warn)
     saved = len(pictures) * (passes - 1)
-    needed = sum(store.kept_bytes(picture) for picture in pictures)
+    needed = sum(store.kept_bytes(picture) for picture in pictures if not store.has(picture))
     free = _free_bytes(cache_dir)
     if saved < kept_from:
         store.folder, why = None, f"{saved} readings saved are too few to matter"
@@ -210,6 +218,12 @@ def open_store(
         why = f"{cache_dir} has {free / 1e9:.1f} GB free and {needed / 1e9:.1f} GB are needed"
     else:
         why = f"{saved} readings are saved with {needed / 1e9:.2f} GB"
+    if passes > 1:
+        _tell(store, why, passes, log)
+    return store
+
+
+def _tell(store: Store, why: str, passes: int, log: RunLog) -> None:
     kept = store.folder is not None
     log.event(
         "pictures",
@@ -218,10 +232,7 @@ def open_store(
         why=why,
         passes=passes,
         shorter_px=store.shorter_px,
-        needed_bytes=needed,
-        free_bytes=free,
     )
-    return store
 
 
 def maker() -> str:

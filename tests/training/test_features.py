@@ -204,15 +204,15 @@ def test_what_was_not_used_for_longest_makes_room(
 BESIDE_ANOTHER = """
 import sys
 from pathlib import Path
-from tests.training.backbones import tiny_source
+from backbones import tiny_source
 from training.data import read_data
 from training.features import Tally, View, features
 from training.runlog import RunLog
 
 data, cache, out = (Path(name) for name in sys.argv[1:])
+train, tally = read_data(data).split("train"), Tally()
+print("ready", flush=True)
 sys.stdin.readline()
-tally = Tally()
-train = read_data(data).split("train")
 found = features(tiny_source(), train, View(), cache, RunLog(out), tally)
 print(tally.cached + tally.computed, found.double().sum().item().hex())
 """
@@ -224,15 +224,22 @@ def test_two_processes_at_once_share_a_cache(folder: Folder, tmp_path: Path) -> 
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", BESIDE_ANOTHER, str(data), str(cache), str(tmp_path / name)],
-            env={"PYTHONPATH": "src:.", "OMP_NUM_THREADS": "1"},
+            env={"PYTHONPATH": "src:tests/training", "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for name in ("one", "two")
     ]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
 
-    said = [run.communicate("go\n", timeout=120)[0].splitlines()[-1] for run in runs]
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    said = [run.communicate(timeout=120)[0].splitlines()[-1] for run in runs]
 
     assert said[0] == said[1]
     assert said[0].startswith("600 ")

@@ -124,6 +124,9 @@ def learnt(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name not in still}
 
 
+@torch.no_grad()
 def put(model: nn.Module, values: dict[str, Tensor]) -> None:
     """Give a model what `learnt` took from it, or from its like."""
-    model.load_state_dict({**model.state_dict(), **values})
+    own = model.state_dict()
+    for name, value in values.items():
+        own[name].copy_(value)

@@ -1,7 +1,7 @@
 """Everything that a training run holds between two steps."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from contract.hyperparameters import Hyperparameters
 from training.average import Average
-
-Groups = list[dict[str, Any]]
+from training.schedule import groups
+from training.trunk import Stage
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,7 +91,7 @@ class State:
 def new_state(
     model: nn.Module,
     settings: Hyperparameters,
-    groups: Groups | None = None,
+    stages: Sequence[Stage] = (),
     frozen: Iterable[nn.Module] = (),
 ) -> State:
     """The state before the first step.
@@ -99,14 +99,13 @@ def new_state(
     Args:
         model: on its device; what requires a gradient will learn.
         settings: rates, decay, moving average.
-        groups: parameters that share a rate, as `rates.groups` makes them; by default all alike.
+        stages: of the model's backbone, which learn at rates of their own.
         frozen: parts of the model that stay in eval mode.
     """
-    if groups is None:
-        groups = [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    groups = [{"share": 1.0, **group} for group in groups]
     optimizer = torch.optim.AdamW(
-        groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        groups(model, stages, settings.layer_rate_decay),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
     )
     device = next(model.parameters()).device
     return State(

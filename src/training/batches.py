@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from contract.model_card import InputSpec
-from contract.preprocessing import Floats, decode, normalise
+from contract.preprocessing import Floats, decode, eval_view, normalise
 from training import processes
 from training.chance import chance, shuffled
 from training.data import Picture
@@ -26,6 +26,7 @@ def train_batches(
     numbers: Sequence[int],
     spec: InputSpec,
     *,
+    augmentation: str = "crop",
     batch_size: int,
     seed: int,
     epoch: int,
@@ -39,9 +40,12 @@ def train_batches(
     order = shuffled(len(pictures), seed, epoch)
 
     def make(batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+        files = [pictures[i].path.read_bytes() for i in batch]
         views = [
-            train_view(pictures[i].path.read_bytes(), spec, chance(seed, epoch, i + 1))
-            for i in batch
+            eval_view(file, spec)
+            if augmentation == "none"
+            else train_view(file, spec, chance(seed, epoch, i + 1))
+            for i, file in zip(batch, files, strict=True)
         ]
         shape = (len(batch), 3, spec.size_px, spec.size_px)
         pixels_BCSS = np.stack(views) if views else np.empty(shape, np.float32)

@@ -12,18 +12,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from contract.model_card import InputSpec
+from contract.model_card import InputSpec, file_sha256
 from contract.strict import require
 from training import processes
 from training.answers import BATCH, one_thread, side_by_side
 from training.data import Picture
 from training.faster import Speed, faster
+from training.features import LIBRARIES, SOURCES, View
 from training.identity import machine, weights_sha256
 from training.runlog import RunLog
 
@@ -48,23 +51,25 @@ class Maps:
             cache_dir: where maps are kept.
             log: is told the progress.
         """
-        self.lower, self.run = lower, faster(lower, Speed(precision=speed.precision))
+        self.lower = lower.eval()
+        self.run = faster(self.lower, Speed(precision=speed.precision), BATCH)
+        self.spec = spec
         self.folder, self.log = cache_dir / "maps", log
-        facts = [weights_sha256(lower), str(astuple(spec)), speed.precision]
-        self.key = "\n".join([*facts, torch.__version__, machine()])
+        facts = [weights_sha256(lower), str(astuple(spec)), speed.precision, machine()]
+        facts += [f"{name} {version(name)}" for name in LIBRARIES]
+        facts += [file_sha256(Path(str(module.__file__))) for module in SOURCES]
+        self.key = "\n".join(facts)
 
     def of(
         self,
         pictures: Sequence[Picture],
-        view: str,
-        images_of: Callable[[Sequence[int]], Tensor],
+        view: View,
     ) -> Tensor:
         """The maps of pictures, from disk if they are there.
 
         Args:
             pictures: which.
-            view: names what `images_of` makes of a picture.
-            images_of: places in `pictures` to float32 (B, C, S, S).
+            view: of them; each picture's chance is that of its place among them.
 
         Returns:
             (N, ...), a file mapped into memory.
@@ -72,28 +77,28 @@ class Maps:
         Raises:
             ContractError: the disk has no room for them.
         """
-        shown = "\n".join([self.key, view, *(picture.sha256 for picture in pictures)])
+        shown = "\n".join([self.key, str(astuple(view)), *(p.sha256 for p in pictures)])
         path = self.folder / f"{hashlib.sha256(shown.encode()).hexdigest()[:32]}.safetensors"
         if processes.any_of(not path.exists()):
-            self._make(path, len(pictures), images_of, view)
+            self._make(path, pictures, view)
             processes.any_of(False)  # wait for the one that writes
         with safe_open(path, "pt") as file:
             maps_N: Tensor = file.get_tensor("maps")
         return maps_N
 
-    def _make(
-        self, path: Path, count: int, images_of: Callable[[Sequence[int]], Tensor], view: str
-    ) -> None:
+    def _make(self, path: Path, pictures: Sequence[Picture], view: View) -> None:
         """Compute the maps, each process its part of every round, and write them in order."""
         device = next(self.lower.parameters()).device
-        self.lower.eval()
 
         def maps_of(batch: Sequence[int]) -> Tensor:
             torch.set_num_threads(1)
+            views = [view.pixels(pictures[i], i, self.spec) for i in batch]
+            images_BCSS = torch.from_numpy(np.stack(views))
             with torch.inference_mode():
-                images_BCSS = images_of(batch).to(device, memory_format=torch.channels_last)
+                images_BCSS = images_BCSS.to(device, memory_format=torch.channels_last)
                 return self.run(images_BCSS).cpu().contiguous()
 
+        count = len(pictures)
         batches = [range(i, min(i + BATCH, count)) for i in range(0, count, BATCH)]
         width = processes.count()
         started = time.monotonic()
@@ -103,7 +108,7 @@ class Maps:
                 here = batches[first : first + width]
                 own = [next(made)] if processes.number() < len(here) else []
                 write(gathered(own, len(here)))
-                self.log.progress(f"maps of {view}", here[-1].stop, count, started)
+                self.log.progress("maps", here[-1].stop, count, started)
 
 
 def gathered(parts: list[Tensor], total: int) -> list[Tensor]:

@@ -1,7 +1,6 @@
 """The learning rate: a function of the position in the run, and each stage's share of it."""
 
 import math
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +41,9 @@ def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["share"]
 
 
-def groups(model: nn.Module, stages: Sequence[Stage], layer_rate_decay: float) -> list[dict[str, Any]]:
+def groups(
+    model: nn.Module, stages: Sequence[Stage], layer_rate_decay: float
+) -> list[dict[str, Any]]:
     """Group what learns by its share of the rate and by whether it decays.
 
     The head has the whole rate, the last stage `layer_rate_decay` of it, the stage before the

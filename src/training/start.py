@@ -86,7 +86,7 @@ def start_head(
         pictures=len(train_N),
         batches_of=batches_of,
         validate=validate,
-        weight_K=class_weights(train_N, classes, settings.balanced),
+        weight_K=class_weights(train_N, classes) if settings.balanced else None,
     )
     with one_thread(), processes.alone():
         fit(head, new_state(head, quick), lesson, quick, _Unheard())

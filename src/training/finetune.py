@@ -16,10 +16,11 @@ from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
 from contract.network import Classifier
 from training import processes
-from training.answers import BATCH, answers, side_by_side
+from training.answers import BATCH, answers
 from training.batches import train_batches
 from training.chance import shuffled
 from training.data import Data
+from training.data.workers import side_by_side
 from training.faster import Speed, Swift
 from training.features import View
 from training.freezing import follow_batches, freeze
@@ -32,8 +33,8 @@ from training.probe import Work
 from training.runlog import RunLog
 from training.solvers import class_weights
 from training.speed import choose_speed
-from training.start import start_head
-from training.state import State, new_state
+from training.start import begin_head
+from training.state import new_state
 from training.trunk import cut, first_learning, stages_of
 
 
@@ -79,29 +80,28 @@ def finetune(
     backbone = classifier.backbone
     stages = stages_of(backbone)
     begin = first_learning(stages, settings.stages, settings.backbone)
-    plain = head_features(
+    seen = head_features(
         classifier, data, spec, replace(settings, views=1), log, cache_dir=cache_dir
     )
     names = [p.path.relative_to(data.root).as_posix() for p in data.split("train")]
     for watcher in watchers:
-        watcher.after_features(names, plain.views_NF[0], plain.train_N)
-    head = start_head(
-        plain.views_NF[0], plain.train_N, plain.valid_NF, plain.valid_N, len(data.classes), settings
-    )
-    classifier.head.load_state_dict(head.state_dict())
+        watcher.after_features(names, seen.views_NF[0], seen.train_N)
     freeze(stages[:begin])
     if settings.batch_norm == "adaptive":
         follow_batches(classifier)
     still = [backbone.get_submodule(path) for stage in stages[:begin] for path in stage.paths]
-    state = new_state(classifier, settings, stages[begin:], still)
-    speed = training_speed(subject, state)
+    set_training(classifier, settings, still)
+    few = shuffled(len(names), settings.seed, 0)[: settings.batch_size]
+    begin_head(classifier, seen, *examples(subject, few), settings, log)
+    speed = training_speed(subject)
     if begin > 0 and (settings.augmentation == "none" or settings.views > 1):
         lower, upper = cut(backbone.eval(), stages, begin)
         network: nn.Module = nn.Sequential(upper, classifier.head)
         lesson = on_maps(subject, Maps(lower, speed, spec, cache_dir, log), network)
     else:
         network, lesson = classifier, on_pictures(subject)
-    set_training(state, settings)
+    set_training(classifier, settings, still)
+    state = new_state(classifier, settings, stages[begin:], still)
     swift = Swift(network, speed, settings.batch_size // processes.count())
     best = fit(processes.parallel(swift), state, lesson, settings, log, watchers)
     return best, answers(classifier, data.split("valid"), spec, log, "validation")
@@ -218,25 +218,26 @@ def lesson_of(
     )
 
 
-def training_speed(subject: Subject, state: State) -> Speed:
+def examples(subject: Subject, places: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The plain views of a few training pictures, (B, C, S, S), and their class numbers (B)."""
+    train = subject.data.split("train")
+    some = [train[place] for place in places]
+    views = [View().pixels(picture, 0, subject.spec) for picture in some]
+    labels_B = torch.tensor(subject.data.numbers(some))
+    images_BCSS = torch.from_numpy(np.stack(views))
+    return moved(images_BCSS, subject.device), moved(labels_B, subject.device)
+
+
+def training_speed(subject: Subject) -> Speed:
     """How to run forward and backward passes: asked for, or timed if the run is worth it."""
-    settings, data, spec = subject.settings, subject.data, subject.spec
-    train = data.split("train")
-
-    def examples() -> tuple[Tensor, Tensor]:
-        some = train[: settings.batch_size]
-        views = [View().pixels(picture, place, spec) for place, picture in enumerate(some)]
-        images_BCSS = torch.from_numpy(np.stack(views))
-        labels_B = torch.tensor(data.numbers(some))
-        return moved(images_BCSS, subject.device), moved(labels_B, subject.device)
-
-    set_training(state, settings)
+    settings = subject.settings
+    train = range(len(subject.data.split("train")))
     work = Work(
         kind="train",
         network=subject.classifier,
         pictures=len(train) * settings.epochs,
-        size_px=spec.size_px,
-        examples=examples,
+        size_px=subject.spec.size_px,
+        examples=lambda: examples(subject, train[: settings.batch_size]),
         batch=settings.batch_size // processes.count(),
         weights=weights_sha256(subject.classifier),
     )

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from contract.model_card import InputSpec, file_sha256
 from contract.strict import require
 from training import processes
-from training.answers import BATCH, one_thread, side_by_side
+from training.answers import BATCH, one_thread
 from training.data import Picture
+from training.data.workers import side_by_side
 from training.faster import Speed, faster
 from training.features import LIBRARIES, SOURCES, View
 from training.identity import machine, weights_sha256

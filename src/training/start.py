@@ -10,14 +10,17 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import Metrics
-from contract.network import build_head
+from contract.network import Classifier, build_head
 from training import processes
 from training.answers import one_thread
 from training.chance import shuffled
+from training.head import HeadFeatures
 from training.loop import Lesson, fit, measure
+from training.probe import untouched
 from training.runlog import RunLog
 from training.solvers import class_weights, closed_form_head, fold, standard
 from training.state import new_state
@@ -36,27 +39,64 @@ class _Unheard(RunLog):
         """Nothing."""
 
 
-def start_head(
-    train_NF: Tensor,
-    train_N: Tensor,
-    valid_VF: Tensor,
-    valid_V: Tensor,
-    classes: int,
+@torch.no_grad()
+def begin_head(
+    classifier: Classifier,
+    seen: HeadFeatures,
+    images_BCSS: Tensor,
+    labels_B: Tensor,
     settings: Hyperparameters,
-) -> nn.Module:
+    log: RunLog,
+) -> None:
+    """Give the classifier a fitted head, if that is better than the untrained one that it has.
+
+    It may be worse where BatchNorm follows the batches and had no statistics before: in training
+    the features are then others than those that the head was fitted to.
+
+    Args:
+        classifier: in the mode in which it will learn.
+        seen: features of the plain pictures.
+        images_BCSS: a few training pictures.
+        labels_B: their class numbers.
+        settings: of the head.
+        log: is told.
+    """
+    untrained = {name: value.clone() for name, value in classifier.head.state_dict().items()}
+    with torch.enable_grad():
+        fitted = start_head(seen, settings)
+    losses = []
+    for weights in (untrained, fitted.state_dict()):
+        classifier.head.load_state_dict(weights)
+        with untouched(classifier):
+            torch.manual_seed(settings.seed)
+            losses.append(cross_entropy(classifier(images_BCSS), labels_B).item())
+    before, after = losses
+    better = after < before
+    if not better:
+        classifier.head.load_state_dict(untrained)
+    log.event(
+        "start_head",
+        f"a fitted head has a training loss of {after:.3f}, an untrained one of {before:.3f}: "
+        f"fine-tuning starts from the {'fitted' if better else 'untrained'} one",
+        fitted_loss=after,
+        untrained_loss=before,
+        fitted=better,
+    )
+
+
+def start_head(seen: HeadFeatures, settings: Hyperparameters) -> nn.Module:
     """Fit a head: a linear one in closed form, one with a hidden layer by a few quick epochs.
 
     Args:
-        train_NF: float32 features in main memory.
-        train_N: their class numbers.
-        valid_VF: features of the validation pictures.
-        valid_V: their class numbers.
-        classes: K.
+        seen: features of the plain pictures, and their class numbers.
         settings: `hidden_units`, `balanced`, `label_smoothing` and `seed`.
 
     Returns:
         In main memory, for features as they come from the backbone.
     """
+    train_NF, train_N = seen.views_NF[0], seen.train_N
+    valid_VF, valid_V = seen.valid_NF, seen.valid_N
+    classes = int(train_N.max()) + 1  # each class is in every split
     if settings.hidden_units == 0:
         return closed_form_head(
             train_NF, train_N, valid_VF, valid_V, classes, balanced=settings.balanced

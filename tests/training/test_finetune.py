@@ -162,14 +162,16 @@ def test_maps_are_computed_once_and_read_again(tune: Tune) -> None:
     assert "maps" not in made[1]
 
 
-def test_bf16_is_used_where_it_is_asked_for(tune: Tune) -> None:
-    exact = tune("exact", stages=1, augmentation="none", learning_rate=1e-4)
-    rough = tune("rough", stages=1, augmentation="none", learning_rate=1e-4, precision="bf16")
+def test_bf16_is_used_where_it_is_asked_for(tune: Tune, tmp_path: Path) -> None:
+    run = tune(stages=1, augmentation="none", precision="bf16")
 
-    losses = [run.told("epoch")[0]["train_loss"] for run in (exact, rough)]
-    assert losses[0] != losses[1]
-    assert losses[0] == pytest.approx(losses[1], abs=0.1)
-    assert all(value.dtype != torch.bfloat16 for value in rough.after.values())
+    assert [event["precision"] for event in run.told("speed")] == ["bf16", "bf16"]
+    kept = [path.read_bytes()[:200] for path in (tmp_path / "cache" / "maps").iterdir()]
+    assert len(kept) == 2
+    assert all(b'"dtype": "BF16"' in header for header in kept)
+    first, last = (event["train_loss"] for event in run.told("epoch"))
+    assert last < first
+    assert all(value.dtype != torch.bfloat16 for value in run.after.values())
 
 
 def test_the_head_is_fitted_before_the_backbone_moves(tune: Tune) -> None:

@@ -101,7 +101,7 @@ def finetune(
     else:
         network, lesson = classifier, on_pictures(subject)
     set_training(classifier, settings, still)
-    state = new_state(classifier, settings, stages[begin:], still)
+    state = new_state(classifier, settings, stages[begin:], still, network)
     swift = Swift(network, speed, settings.batch_size // processes.count())
     best = fit(processes.parallel(swift), state, lesson, settings, log, watchers)
     return best, answers(classifier, data.split("valid"), spec, log, "validation")

@@ -24,7 +24,9 @@ class State:
     """
 
     model: nn.Module
-    """What is judged and kept in the end; its layers may be run through a wrapper."""
+    """What is judged and kept in the end."""
+    network: nn.Module
+    """What the batches go through, to logits: the model, or those of its layers that learn."""
     optimizer: torch.optim.Optimizer
     average: Average | None
     """Moving average of the weights, judged and kept in place of them."""
@@ -93,6 +95,7 @@ def new_state(
     settings: Hyperparameters,
     stages: Sequence[Stage] = (),
     frozen: Iterable[nn.Module] = (),
+    network: nn.Module | None = None,
 ) -> State:
     """The state before the first step.
 
@@ -101,6 +104,7 @@ def new_state(
         settings: rates, decay, moving average.
         stages: of the model's backbone, which learn at rates of their own.
         frozen: parts of the model that stay in eval mode.
+        network: what the batches go through, if that is not the model.
     """
     optimizer = torch.optim.AdamW(
         groups(model, stages, settings.layer_rate_decay),
@@ -110,6 +114,7 @@ def new_state(
     device = next(model.parameters()).device
     return State(
         model=model,
+        network=network or model,
         optimizer=optimizer,
         average=Average(model, settings.ema_decay) if settings.ema_decay else None,
         frozen=tuple(frozen),

@@ -17,6 +17,7 @@ from torch import nn
 from contract.hyperparameters import Hyperparameters
 from contract.network import Classifier, build_head
 from training.data import read_data
+from training.data.store import Store
 from training.faster import Speed
 from training.features import Source, Tally, View, features
 from training.head import HeadFeatures, fit_at_once, fit_by_steps
@@ -41,9 +42,12 @@ def test_a_head_is_as_good_as_scikit_learns_on_the_same_features(tmp_path: Path)
         nn.Conv2d(3, 32, 5, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()
     )
     source = Source(
-        backbone=backbone, name="random", weights=weights_sha256(backbone), spec=SPEC,
+        backbone=backbone,
+        name="random",
+        weights=weights_sha256(backbone),
+        store=Store(SPEC, None, log.warn),
         speed=Speed(),
-    )  # fmt: skip
+    )
     pictures = sorted(data.pictures, key=lambda picture: picture.sha256)
     all_NF = features(source, pictures, View(), tmp_path / "cache", log, Tally())
     train_NF, valid_NF, test_NF = all_NF.split([900, 296, 600])  # type: ignore[no-untyped-call]

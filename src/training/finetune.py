@@ -17,9 +17,10 @@ from contract.model_card import InputSpec, Metrics
 from contract.network import Classifier
 from training import processes
 from training.answers import BATCH, answers
-from training.batches import train_batches
+from training.batches import Views, train_batches
 from training.chance import shuffled
 from training.data import Data
+from training.data.store import Store, open_store
 from training.data.workers import side_by_side
 from training.faster import Speed, Swift
 from training.features import View
@@ -44,7 +45,8 @@ class Subject:
 
     classifier: Classifier
     data: Data
-    spec: InputSpec
+    store: Store
+    """Reads pictures, for the network's input."""
     settings: Hyperparameters
     log: RunLog
     cache_dir: Path
@@ -73,8 +75,11 @@ def finetune(
     Raises:
         ContractError: the backbone has not so many stages, or the settings do not go together.
     """
+    valid = data.split("valid")
+    read = [*data.split("train"), *valid]
+    store = open_store(read, settings.epochs, spec, cache_dir, log)
     subject = Subject(
-        classifier=classifier, data=data, spec=spec, settings=settings, log=log,
+        classifier=classifier, data=data, store=store, settings=settings, log=log,
         cache_dir=cache_dir,
     )  # fmt: skip
     backbone = classifier.backbone
@@ -97,37 +102,34 @@ def finetune(
     if begin > 0 and (settings.augmentation == "none" or settings.views > 1):
         lower, upper = cut(backbone.eval(), stages, begin)
         network: nn.Module = nn.Sequential(upper, classifier.head)
-        lesson = on_maps(subject, Maps(lower, speed, spec, cache_dir, log), network)
+        lesson = on_maps(subject, Maps(lower, speed, store, cache_dir, log), network)
     else:
         network, lesson = classifier, on_pictures(subject)
     set_training(classifier, settings, still)
     state = new_state(classifier, settings, stages[begin:], still, network)
     swift = Swift(network, speed, settings.batch_size // processes.count())
     best = fit(processes.parallel(swift), state, lesson, settings, log, watchers)
-    return best, answers(classifier, data.split("valid"), spec, log, "validation")
+    return best, answers(classifier, valid, spec, log, "validation", store.plain)
 
 
 def on_pictures(subject: Subject) -> Lesson:
     """Learn from views of the pictures, made anew in each epoch."""
-    settings, data, spec = subject.settings, subject.data, subject.spec
+    settings, data, store = subject.settings, subject.data, subject.store
     train, valid = data.split("train"), data.split("valid")
     numbers, valid_N = data.numbers(train), torch.tensor(data.numbers(valid))
+    views = Views(
+        pictures=train, store=store, augmentation=settings.augmentation, seed=settings.seed
+    )
 
     def batches_of(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         batches = train_batches(
-            train,
-            numbers,
-            spec,
-            augmentation=settings.augmentation,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            epoch=epoch,
-            first=first,
+            views, numbers, batch_size=settings.batch_size, epoch=epoch, first=first
         )
         yield from prepared(subject, batches, epoch, first)
 
     def validate() -> Metrics:
-        logits_NK = answers(subject.classifier, valid, spec, subject.log, "validation")
+        network, log = subject.classifier, subject.log
+        logits_NK = answers(network, valid, store.spec, log, "validation", store.plain)
         return measure(logits_NK, valid_N)
 
     return lesson_of(subject, batches_of, validate)
@@ -146,7 +148,8 @@ def on_maps(subject: Subject, maps: Maps, network: nn.Module) -> Lesson:
     train_N, valid_N = torch.tensor(data.numbers(train)), torch.tensor(data.numbers(valid))
     plain = View(seed=settings.seed)
     views = [plain] if settings.views == 1 else [
-        View(number=number, seed=settings.seed) for number in range(1, settings.views + 1)
+        View(number=number, seed=settings.seed, augmentation=settings.augmentation)
+        for number in range(1, settings.views + 1)
     ]  # fmt: skip
     train_maps = [maps.of(train, view) for view in views]
     valid_maps_N = maps.of(valid, plain)
@@ -222,7 +225,7 @@ def examples(subject: Subject, places: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The plain views of a few training pictures, (B, C, S, S), and their class numbers (B)."""
     train = subject.data.split("train")
     some = [train[place] for place in places]
-    views = [View().pixels(picture, 0, subject.spec) for picture in some]
+    views = [View().pixels(picture, 0, subject.store) for picture in some]
     labels_B = torch.tensor(subject.data.numbers(some))
     images_BCSS = torch.from_numpy(np.stack(views))
     return moved(images_BCSS, subject.device), moved(labels_B, subject.device)
@@ -236,7 +239,7 @@ def training_speed(subject: Subject) -> Speed:
         kind="train",
         network=subject.classifier,
         pictures=len(train) * settings.epochs,
-        size_px=subject.spec.size_px,
+        size_px=subject.store.spec.size_px,
         examples=lambda: examples(subject, train[: settings.batch_size]),
         batch=settings.batch_size // processes.count(),
         weights=weights_sha256(subject.classifier),

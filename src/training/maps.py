@@ -20,11 +20,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from contract.model_card import InputSpec, file_sha256
+from contract.model_card import file_sha256
 from contract.strict import require
 from training import processes
 from training.answers import BATCH, one_thread
 from training.data import Picture
+from training.data.store import Store
 from training.data.workers import side_by_side
 from training.faster import Speed, faster
 from training.features import LIBRARIES, SOURCES, View
@@ -41,22 +42,22 @@ class Maps:
     """Keeps the maps of one frozen network."""
 
     def __init__(
-        self, lower: nn.Module, speed: Speed, spec: InputSpec, cache_dir: Path, log: RunLog
+        self, lower: nn.Module, speed: Speed, store: Store, cache_dir: Path, log: RunLog
     ) -> None:
         """Nothing is computed yet.
 
         Args:
             lower: (B, C, S, S) to maps (B, ...), in eval mode; it does not change any more.
             speed: how to run it. Maps of bf16 are kept as bf16, which loses nothing.
-            spec: of the pictures.
+            store: reads pictures, for the network's input.
             cache_dir: where maps are kept.
             log: is told the progress.
         """
         self.lower = lower.eval()
         self.run = faster(self.lower, Speed(precision=speed.precision), BATCH)
-        self.spec = spec
+        self.store = store
         self.folder, self.log = cache_dir / "maps", log
-        facts = [weights_sha256(lower), str(astuple(spec)), speed.precision, machine()]
+        facts = [weights_sha256(lower), str(astuple(store.spec)), speed.precision, machine()]
         facts += [f"{name} {version(name)}" for name in LIBRARIES]
         facts += [file_sha256(Path(str(module.__file__))) for module in SOURCES]
         self.key = "\n".join(facts)
@@ -93,7 +94,7 @@ class Maps:
 
         def maps_of(batch: Sequence[int]) -> Tensor:
             torch.set_num_threads(1)
-            views = [view.pixels(pictures[i], i, self.spec) for i in batch]
+            views = [view.pixels(pictures[i], i, self.store) for i in batch]
             images_BCSS = torch.from_numpy(np.stack(views))
             with torch.inference_mode():
                 images_BCSS = images_BCSS.to(device, memory_format=torch.channels_last)

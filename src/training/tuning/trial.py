@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,10 @@ class Trials:
             profile=False,
         )
         classifier = self._classifier(request, log)
-        method = train_head if settings.method == "head" else finetune
-        spec = input_spec(settings)
-        method(classifier, self.data, spec, settings, log, cache_dir=self.cache_dir)
+        of_head = partial(train_head, cache_dir=self.cache_dir)
+        of_finetune = partial(finetune, cache_dir=self.cache_dir)
+        method = of_head if settings.method == "head" else of_finetune
+        method(classifier, self.data, input_spec(settings), settings, log)
         require(bool(log.curve), "training told no epoch, so there is nothing to judge it by.")
         return log.best
 

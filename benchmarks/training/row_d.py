@@ -12,7 +12,7 @@ from contract.model_card import Network
 from contract.network import Classifier, build_classifier
 from training.batches import Views, train_batches
 from training.data import Data, read_data
-from training.data.store import Store
+from training.data.store import open_store
 from training.finetune import finetune
 from training.loop import Epoch, Watcher
 from training.run import device, input_spec
@@ -55,7 +55,9 @@ def plain(setup: Setup, stages: int) -> Outcome:
     """
     data, settings = read_data(setup.data), settings_of(setup)
     spec, classifier = input_spec(settings), network_of(setup, data)
-    train = data.split("train")
+    train, log = data.split("train"), RunLog(setup.scratch / "output", io.StringIO())
+    store = open_store(train, 1, spec, setup.scratch / "cache", log)
+    views = Views(pictures=train, store=store, augmentation="crop", seed=setup.seed)
     if stages:
         for name, parameter in classifier.named_parameters():
             parameter.requires_grad_("layer4" in name or name.startswith("head"))
@@ -63,7 +65,6 @@ def plain(setup: Setup, stages: int) -> Outcome:
     optimizer = torch.optim.AdamW(learning, lr=settings.learning_rate)
     classifier.train()
     started = time.perf_counter()
-    views = Views(pictures=train, store=Store(spec, None, print), augmentation="crop", seed=7)
     for images_BCSS, labels_B in train_batches(
         views, data.numbers(train), batch_size=settings.batch_size, epoch=1
     ):

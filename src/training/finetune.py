@@ -45,7 +45,8 @@ class Subject:
 
     classifier: Classifier
     data: Data
-    spec: InputSpec
+    store: Store
+    """Reads pictures, for the network's input."""
     settings: Hyperparameters
     log: RunLog
     cache_dir: Path
@@ -74,8 +75,11 @@ def finetune(
     Raises:
         ContractError: the backbone has not so many stages, or the settings do not go together.
     """
+    valid = data.split("valid")
+    read = [*data.split("train"), *valid]
+    store = open_store(read, settings.epochs, spec, cache_dir, log)
     subject = Subject(
-        classifier=classifier, data=data, spec=spec, settings=settings, log=log,
+        classifier=classifier, data=data, store=store, settings=settings, log=log,
         cache_dir=cache_dir,
     )  # fmt: skip
     backbone = classifier.backbone
@@ -98,7 +102,6 @@ def finetune(
     if begin > 0 and (settings.augmentation == "none" or settings.views > 1):
         lower, upper = cut(backbone.eval(), stages, begin)
         network: nn.Module = nn.Sequential(upper, classifier.head)
-        store = open_store(data.split("train"), settings.views, spec, cache_dir, log)
         lesson = on_maps(subject, Maps(lower, speed, store, cache_dir, log), network)
     else:
         network, lesson = classifier, on_pictures(subject)
@@ -106,15 +109,14 @@ def finetune(
     state = new_state(classifier, settings, stages[begin:], still, network)
     swift = Swift(network, speed, settings.batch_size // processes.count())
     best = fit(processes.parallel(swift), state, lesson, settings, log, watchers)
-    return best, answers(classifier, data.split("valid"), spec, log, "validation")
+    return best, answers(classifier, valid, spec, log, "validation", store.plain)
 
 
 def on_pictures(subject: Subject) -> Lesson:
     """Learn from views of the pictures, made anew in each epoch."""
-    settings, data, spec = subject.settings, subject.data, subject.spec
+    settings, data, store = subject.settings, subject.data, subject.store
     train, valid = data.split("train"), data.split("valid")
     numbers, valid_N = data.numbers(train), torch.tensor(data.numbers(valid))
-    store = open_store([*train, *valid], settings.epochs, spec, subject.cache_dir, subject.log)
     views = Views(
         pictures=train, store=store, augmentation=settings.augmentation, seed=settings.seed
     )
@@ -126,7 +128,8 @@ def on_pictures(subject: Subject) -> Lesson:
         yield from prepared(subject, batches, epoch, first)
 
     def validate() -> Metrics:
-        logits_NK = answers(subject.classifier, valid, spec, subject.log, "validation", store.plain)
+        network, log = subject.classifier, subject.log
+        logits_NK = answers(network, valid, store.spec, log, "validation", store.plain)
         return measure(logits_NK, valid_N)
 
     return lesson_of(subject, batches_of, validate)
@@ -222,8 +225,7 @@ def examples(subject: Subject, places: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The plain views of a few training pictures, (B, C, S, S), and their class numbers (B)."""
     train = subject.data.split("train")
     some = [train[place] for place in places]
-    store = Store(subject.spec, None, subject.log.warn)
-    views = [View().pixels(picture, 0, store) for picture in some]
+    views = [View().pixels(picture, 0, subject.store) for picture in some]
     labels_B = torch.tensor(subject.data.numbers(some))
     images_BCSS = torch.from_numpy(np.stack(views))
     return moved(images_BCSS, subject.device), moved(labels_B, subject.device)
@@ -237,7 +239,7 @@ def training_speed(subject: Subject) -> Speed:
         kind="train",
         network=subject.classifier,
         pictures=len(train) * settings.epochs,
-        size_px=subject.spec.size_px,
+        size_px=subject.store.spec.size_px,
         examples=lambda: examples(subject, train[: settings.batch_size]),
         batch=settings.batch_size // processes.count(),
         weights=weights_sha256(subject.classifier),

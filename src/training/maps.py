@@ -49,7 +49,7 @@ class Maps:
         Args:
             lower: (B, C, S, S) to maps (B, ...), in eval mode; it does not change any more.
             speed: how to run it. Maps of bf16 are kept as bf16, which loses nothing.
-            store: reads the pictures.
+            store: reads pictures, for the network's input.
             cache_dir: where maps are kept.
             log: is told the progress.
         """

@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 import pytest
-from localaws.jobs.tuning.ranges import space_of, values_at
-from localaws.jobs.tuning.samplers import random_point
 from tests.localaws.searches import Searches, open_searches, rate
 from tests.localaws.studio import until
+
+from localaws.jobs.tuning.ranges import space_of, values_at
+from localaws.jobs.tuning.samplers import random_point
 
 pytestmark = pytest.mark.slow
 
@@ -202,7 +203,7 @@ def test_a_warm_start_counts_what_its_parent_found(searches: Searches) -> None:
     )
 
     space = space_of(rate(0.001, 9.0))
-    cold = values_at(space, random_point(space, "7", 1))
+    cold = values_at(space, random_point(space, "7/0", 1))
     assert about["BestTrainingJob"]["TunedHyperParameters"] != cold
     assert about["WarmStartConfig"] == warm
     assert about["OverallBestTrainingJob"]["TrainingJobName"].startswith("parent-")

@@ -63,7 +63,7 @@ def test_hosts_train_together_by_torchrun(studio: Studio) -> None:
 
     studio.start("together", launch, ResourceConfig=TWO)
 
-    about = studio.ended("together", seconds=120)
+    about = studio.ended("together", seconds=400)
     assert about["TrainingJobStatus"] == "Completed", about.get("FailureReason")
     model = studio.archive(about["ModelArtifacts"]["S3ModelArtifacts"])
     assert model == {"model": b"algo-1 3"}

@@ -27,8 +27,8 @@ _ECHOED = (
     "AlgorithmSpecification", "CheckpointConfig", "DebugHookConfig",
     "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "EnableNetworkIsolation",
     "Environment", "ExperimentConfig", "HyperParameters", "InputDataConfig", "OutputDataConfig",
-    "ProfilerConfig", "ResourceConfig", "RetryStrategy", "RoleArn", "StoppingCondition",
-    "TrainingJobName", "VpcConfig",
+    "InfraCheckConfig", "ProfilerConfig", "RemoteDebugConfig", "ResourceConfig", "RetryStrategy", "RoleArn", "StoppingCondition",
+    "TensorBoardOutputConfig", "TrainingJobName", "VpcConfig",
 )  # fmt: skip
 
 

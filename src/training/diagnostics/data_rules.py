@@ -51,8 +51,8 @@ def leaks(report: dict[str, Any]) -> Finding | None:
     return Finding(
         rule="leak",
         severity="notice",
-        evidence=f"{len(across)} pictures are in two splits: {_listed(across)}. "
-        "Each is used once: in test, else in valid.",
+        evidence=f"In two splits: {_listed(across)}. Each picture is used once: in test, else in "
+        "valid.",
         remedy="Remove the copies, and look where they came from: near copies that no check sees "
         "may have come with them.",
         facts={"files": [left["file"] for left in across]},
@@ -75,7 +75,7 @@ def corrupt_files(report: dict[str, Any]) -> Finding | None:
     return Finding(
         rule="corrupt_files",
         severity="notice",
-        evidence=f"{len(broken)} files cannot be read and were left out: {_listed(broken)}.",
+        evidence=f"Left out, because they cannot be read: {_listed(broken)}.",
         remedy="Copy them again from where they came, or remove them.",
         facts={"files": [left["file"] for left in broken]},
     )

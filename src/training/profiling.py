@@ -26,9 +26,9 @@ from training.state import State
 
 PROFILE_FILE = "profile.json"
 TRACES = "profile"
-STEPS = 10
+STEPS = 5
 """Traced, after a first one that warms up."""
-PICTURES = 32
+PICTURES = 16
 OPERATORS = 15
 """Shown, those that take most time themselves."""
 

@@ -100,24 +100,9 @@ def read_events(path: Path) -> list[Event]:
 
 
 def last_run(events: list[Event]) -> list[Event]:
-    """The events of the last run, with those of the runs that it went on from."""
-    runs: list[list[Event]] = [[]]
-    for event in events:
-        if event["event"] == "start":
-            runs.append([])
-        runs[-1].append(event)
-    chosen = runs.pop()
-    while runs and any(e["event"] == "resumed" for e in _before_epochs(chosen)):
-        chosen = runs.pop() + chosen
-    return chosen
-
-
-def _before_epochs(events: list[Event]) -> list[Event]:
-    """What a run said before its first own epoch, in which it says that it was resumed."""
-    kinds = [event["event"] for event in events]
-    starts = kinds.index("start") if "start" in kinds else 0
-    first = kinds.index("epoch", starts) if "epoch" in kinds[starts:] else len(kinds)
-    return events[starts:first]
+    """The events since the last start; one that went on from a checkpoint has the first part."""
+    starts = [place for place, event in enumerate(events) if event["event"] == "start"]
+    return events[starts[-1] :] if starts else events
 
 
 def epochs_of(record: Record) -> list[Event]:

@@ -85,12 +85,14 @@ class Diagnosis(Watcher):
 
     def after_features(self, names: Sequence[str], features_NF: Tensor, labels_N: Tensor) -> None:
         """Look for folders of training pictures that look like another label."""
+        started = time.perf_counter()
         homes = [str(PurePosixPath(name).parent) for name in names]
         answers_N = out_of_sample(
             features_NF, labels_N, homes, len(self.classes), self.settings.seed
         )
         for finding in mislabelled_folders(names, labels_N, answers_N, self.classes, self.rare):
             self.tell(finding)
+        self.seconds += time.perf_counter() - started
 
     def look_at_answers(self, predictions: Predictions) -> None:
         """Look for folders of held-out pictures that look like another label."""

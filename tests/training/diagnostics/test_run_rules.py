@@ -184,13 +184,22 @@ def test_activity_sees_dead_gates_and_leaves_the_model_as_it_was() -> None:
         first.bias.copy_(torch.tensor([-99.0, -99, -99, -99, 9, 9]))
     model.train()
 
-    logits_BK, layers = activity(model, torch.randn(8, 4))
+    logits_BK, layers = activity(model, torch.randn(64, 4))
 
     assert [(x.name, x.silent) for x in layers] == [("0", 0), ("1", 4), ("3", 0)]
-    assert logits_BK.shape == (8, 3)
+    assert logits_BK.shape == (64, 3)
     assert model.training
     assert model[2].training
     assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_units_that_were_seen_a_few_times_are_not_called_silent() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU())
+    nn.init.constant_(model[0].bias, -99.0)
+
+    _, layers = activity(model, torch.randn(16, 4))
+
+    assert layers[1].silent == 0
 
 
 def test_an_observed_step_has_the_gradients_of_each_weight() -> None:

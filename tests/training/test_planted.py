@@ -126,7 +126,7 @@ def test_a_run_that_ends_without_numbers_says_where_before_it_ends(
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
     """Handwritten digits, bundled with scikit-learn: 30 of each for training."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     root, seen = tmp_path / "digits", dict.fromkeys(range(10), 0)
     loaded = load_digits()

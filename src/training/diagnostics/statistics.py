@@ -62,7 +62,7 @@ class Layer:
     """Root mean square of its output."""
     units: int
     silent: int
-    """Units that were off for every picture; 0 where the layer cannot be off, or was seen too little."""
+    """Units that were off for every picture; 0 where that cannot be, or was hardly seen."""
 
 
 def observed_step(model: nn.Module, epoch: int, step: int, loss: Tensor) -> Step:

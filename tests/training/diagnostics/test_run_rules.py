@@ -194,8 +194,9 @@ def test_activity_sees_dead_gates_and_leaves_the_model_as_it_was() -> None:
 
 
 def test_units_that_were_seen_a_few_times_are_not_called_silent() -> None:
-    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU())
-    nn.init.constant_(model[0].bias, -99.0)
+    first = nn.Linear(4, 6)
+    nn.init.constant_(first.bias, -99.0)
+    model = nn.Sequential(first, nn.ReLU())
 
     _, layers = activity(model, torch.randn(16, 4))
 

@@ -27,7 +27,7 @@ def answers(pictures: int = 60) -> Answers:
 
 
 def test_precision_recall_and_f1_are_scikit_learn_s() -> None:
-    from sklearn.metrics import (  # type: ignore[import-untyped]
+    from sklearn.metrics import (
         confusion_matrix,
         precision_recall_fscore_support,
     )

@@ -11,6 +11,7 @@ SETTINGS ?= config/$(STAGE).tfvars.json
 HYPERPARAMETERS ?= config/hyperparameters.json
 SEARCH_SPACE ?= config/search_space.json
 WEIGHTS ?= auto
+PROFILE ?=
 TRIALS ?=
 WORKERS ?=
 IMAGE ?=
@@ -76,8 +77,12 @@ data: .venv/train ## Draw an example folder of labelled photos into DATA
 		else python examples/draw_photos.py --out $(call path,$(DATA)); fi
 
 .PHONY: train
-train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
-	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES)
+train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS (PROFILE=1 times it)
+	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES) $(if $(PROFILE),--profile)
+
+.PHONY: report
+report: .venv/train .venv/tune ## Write BUILD/training/report.html about the model, one file
+	python -m training.report --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --out $(call path,$(BUILD)/training/report.html)
 
 .PHONY: tune
 tune: .venv/train .venv/tune ## Search SEARCH_SPACE on DATA, write HYPERPARAMETERS (TRIALS=, WORKERS=)

@@ -126,6 +126,8 @@ def shown(line: str) -> str | None:
         case {"event": "data"}:
             counts = ", ".join(f"{count} {split}" for split, count in event["pictures"].items())
             return f"{event['classes']} classes; pictures: {counts}"
+        case {"event": "finding"}:
+            return f"{event['severity']}: {event['evidence']} {event['remedy']}"
         case {"event": "left_out"}:
             return f"left out {event['file']}: {event['reason']}"
         case {"event": _}:

@@ -18,6 +18,7 @@ from training import processes
 from training.data import Picture
 from training.data.workers import side_by_side as side_by_side  # for those who import it from here
 from training.runlog import RunLog
+from training.stages import stage
 
 BATCH = 32
 """Pictures that are answered together; not a hyperparameter, so that no result depends on one."""
@@ -82,7 +83,7 @@ def answers(
     batches = [pictures[i : i + BATCH] for i in range(0, len(pictures), BATCH)]
     parts: list[Tensor] = []
     started, done = time.monotonic(), 0
-    with one_thread() as threads:
+    with one_thread() as threads, stage(doing):
         for part in side_by_side(answer, processes.dealt(batches), threads):
             parts.append(part)
             done += len(part) * processes.count()

@@ -164,9 +164,9 @@ def provenance(hyperparameters: dict[str, Any], weights: str, data_sha256: str) 
 
 
 def code_sha256() -> str:
-    """Of this package's modules, wherever they lie."""
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\t{file_sha256(path)}\n".encode())
+    """Of this package's modules, wherever they lie; `entry/` is not a part of it everywhere."""
+    digest, root = hashlib.sha256(), Path(__file__).parent
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*.py")}
+    for name in sorted(name for name in files if not name.startswith("entry/")):
+        digest.update(f"{name}\t{file_sha256(files[name])}\n".encode())
     return digest.hexdigest()

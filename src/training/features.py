@@ -34,6 +34,7 @@ from training.faster import Speed, faster, way
 from training.feature_cache import FeatureCache, sha256_of
 from training.identity import machine
 from training.runlog import RunLog
+from training.stages import stage
 
 LIBRARIES = ("numpy", "pillow", "torch", "torchvision")
 SOURCES = (
@@ -134,7 +135,7 @@ def features(
         return place, answers_BF, False
 
     started, done, total = time.monotonic(), 0, sum(len(batches[place]) for place in missing)
-    with one_thread() as threads:
+    with one_thread() as threads, stage("features"):
         ahead = missing[:1] if source.speed.compiled else []  # compiles, before others run it
         for places, count in ((ahead, 1), (missing[len(ahead) :], threads)):
             for place, part, was_kept in side_by_side(make, places, count):

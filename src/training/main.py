@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,8 +18,9 @@ from contract.hyperparameters import Hyperparameters, from_text, read_hyperparam
 from contract.strict import ContractError, require
 from training.processes import first_to_fail, is_lost, joined, number, speaks_for_all
 from training.run import Request, train
-from training.runlog import RunLog, Silence
+from training.runlog import Silence
 from training.stopping import StopError, Stopping, watch_for_notice
+from training.trackers import tracked
 
 FIELDS = [field.name for field in dataclasses.fields(Hyperparameters)]
 SAGEMAKER_BASE = "/opt/ml"
@@ -146,7 +148,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], stopping: Stopping) -> int:
             watch_for_notice(stopping, env)
         request = read_request(argv, env)
         output = request.output_dir
-        train(request, RunLog(output) if number() == 0 else Silence(output), stopping)
+        told = tracked(output, env) if number() == 0 else nullcontext(Silence(output))
+        with told as log:
+            train(request, log, stopping)
     except ContractError as error:
         return report_failure(str(error), env)
     except OSError as error:

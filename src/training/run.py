@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,9 @@ from training.export import export, golden_candidates, provenance
 from training.finetune import finetune
 from training.head import train_head
 from training.loop import measure
+from training.machine import machine
 from training.predictions import write_predictions
+from training.profiling import profiled
 from training.runlog import RunLog
 from training.saving import Saver
 from training.stopping import Stopping
@@ -75,6 +78,7 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
         "start",
         f"training {settings.method} of {settings.backbone} on {request.data}",
         hyperparameters=dataclasses.asdict(settings),
+        machine=machine(),
     )
     data = read_data(request.data, request.cache_dir)
     diagnosis = Diagnosis(log, settings, data.classes)
@@ -94,11 +98,17 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
     checkpoints = Checkpoints(request.checkpoint_dir, identity, log)
     saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
 
-    with saver.saving():
+    with saver.saving(), ExitStack() as stack:
+        profiles = []
+        if request.profile and processes.number() == 0:
+            profiles.append(stack.enter_context(profiled(request.output_dir, log)))
         method = train_head if settings.method == "head" else finetune
         method = partial(method, cache_dir=request.cache_dir)
-        best_epoch, logits_NK = method(classifier, data, spec, settings, log, [saver, diagnosis])
+        watchers = [saver, diagnosis, *profiles]
+        best_epoch, logits_NK = method(classifier, data, spec, settings, log, watchers)
         classifier.to(device())
+        for profile in profiles:
+            profile.finish(classifier, data.split("train"), spec)
 
         valid, test = data.split("valid"), data.split("test")
         labels_N = torch.tensor(data.numbers(valid))

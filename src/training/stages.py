@@ -1,6 +1,6 @@
 """Names the parts of a run, so that it can be said where time goes.
 
-With no clock running, a stage costs a function call.
+Stages are timed in the main thread. With no clock running, a stage costs a function call.
 """
 
 import time
@@ -14,16 +14,13 @@ Item = TypeVar("Item")
 
 
 class Clock:
-    """Sums the seconds of each stage."""
+    """Sums the seconds of each stage, without those of the stages inside it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.calls: dict[str, int] = {}
-
-    def add(self, name: str, seconds: float) -> None:
-        """One more call of a stage."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        self.calls[name] = self.calls.get(name, 0) + 1
+        self.inside = 0.0
+        """Seconds of the stages inside the one that runs."""
 
 
 _running: list[Clock] = []
@@ -47,12 +44,15 @@ def stage(name: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def _timed(name: str, clock: Clock) -> Iterator[None]:
-    started = time.perf_counter()
+    started, outside, clock.inside = time.perf_counter(), clock.inside, 0.0
     with torch.profiler.record_function(name):
         yield
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-    clock.add(name, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    clock.seconds[name] = clock.seconds.get(name, 0.0) + seconds - clock.inside
+    clock.calls[name] = clock.calls.get(name, 0) + 1
+    clock.inside = outside + seconds
 
 
 class Waiting(Generic[Item]):

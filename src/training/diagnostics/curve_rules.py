@@ -27,7 +27,7 @@ WAITING_SECONDS = 30.0
 def diverging(epochs: Sequence[Epoch], classes: int, settings: Hyperparameters) -> Finding | None:
     """The loss stays a number, but a whole epoch was far worse than guessing."""
     last, bad = epochs[-1], far_worse_than_guessing(classes)
-    if max(last.train_loss, last.valid_loss) <= bad:
+    if last.train_loss <= bad and (last.valid_loss <= bad or last.train_loss < guessing(classes)):
         return None
     return Finding(
         rule="divergence",

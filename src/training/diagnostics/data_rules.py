@@ -5,13 +5,13 @@ N = pictures, K = classes.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
+from statistics import median
 from typing import Any
 
 from torch import Tensor
 
-from training.data import SPLITS
 from training.diagnostics.finding import Finding
 
 IMBALANCE = 5.0
@@ -23,8 +23,8 @@ HARDLY = 0.2
 """Of them that say their own."""
 CHANCE = 0.001
 """Of a folder looking so though its labels are right, over all folders."""
-LEAST_ERROR = 0.02
-"""What is assumed of a model that made no mistake elsewhere."""
+USUAL_ERROR = 0.1
+"""What is assumed where there is no third label to learn it from."""
 
 
 def class_imbalance(report: dict[str, Any], *, balanced: bool) -> Finding | None:
@@ -43,46 +43,65 @@ def class_imbalance(report: dict[str, Any], *, balanced: bool) -> Finding | None
     )
 
 
+def rare_labels(report: dict[str, Any]) -> set[str]:
+    """Labels that have far fewer training pictures than the largest."""
+    counts = report["pictures_by_label"]["train"]
+    return {label for label, count in counts.items() if count * IMBALANCE <= max(counts.values())}
+
+
 def leaks(report: dict[str, Any]) -> Finding | None:
-    """The same picture is in two splits."""
-    across = [left for left in report["left_out"] if _crosses(left)]
+    """The same picture, or a near copy of it, is in two splits."""
+    across = report["leaks"]
     if not across:
         return None
     return Finding(
         rule="leak",
         severity="notice",
-        evidence=f"{len(across)} pictures are in two splits: {_listed(across)}. "
-        "Each is used once: in test, else in valid.",
-        remedy="Remove the copies, and look where they came from: near copies that no check sees "
-        "may have come with them.",
+        evidence=f"In two splits: {_listed(across)}. Each picture is used once: in test, else in "
+        "valid.",
+        remedy="Remove the copies, and look where they came from: copies that no check sees may "
+        "have come with them.",
         facts={"files": [left["file"] for left in across]},
     )
 
 
-def _crosses(left: dict[str, Any]) -> bool:
-    """Whether a file was left out for being, or looking like, one of another split."""
-    home = PurePosixPath(left["file"]).parts[0]
-    words = left["reason"].split()
-    others = {PurePosixPath(word.strip(",.;'\"")).parts[0] for word in words if "/" in word}
-    return home in SPLITS and bool((others & set(SPLITS)) - {home})
-
-
 def corrupt_files(report: dict[str, Any]) -> Finding | None:
     """Files that cannot be read."""
-    broken = [left for left in report["left_out"] if left["reason"].startswith("unreadable")]
+    broken = [left for left in report["left_out"] if left["why"] == "unreadable"]
     if not broken:
         return None
     return Finding(
         rule="corrupt_files",
         severity="notice",
-        evidence=f"{len(broken)} files cannot be read and were left out: {_listed(broken)}.",
+        evidence=f"Left out, because they cannot be read: {_listed(broken)}.",
         remedy="Copy them again from where they came, or remove them.",
         facts={"files": [left["file"] for left in broken]},
     )
 
 
+def doubtful_labels(report: dict[str, Any]) -> Finding | None:
+    """The same picture has two labels."""
+    doubts = report["doubtful_labels"]
+    if not doubts:
+        return None
+    more = f" and {len(doubts) - SHOWN} more pairs" if len(doubts) > SHOWN else ""
+    pairs = [[file["file"] for file in doubt["files"]] for doubt in doubts]
+    shown = "; ".join(" and ".join(pair) for pair in pairs[:SHOWN])
+    return Finding(
+        rule="doubtful_labels",
+        severity="warning",
+        evidence=f"The same picture under two labels: {shown}{more}.",
+        remedy="Remove the one of each pair that lies in the wrong folder.",
+        facts={"pairs": pairs},
+    )
+
+
 def mislabelled_folders(
-    files: Sequence[str], labels_N: Tensor, answers_N: Tensor, classes: Sequence[str]
+    files: Sequence[str],
+    labels_N: Tensor,
+    answers_N: Tensor,
+    classes: Sequence[str],
+    rare: Collection[str] = (),
 ) -> list[Finding]:
     """Folders whose pictures mostly say the same other label.
 
@@ -91,6 +110,7 @@ def mislabelled_folders(
         labels_N: what their folders say.
         answers_N: what a model says that did not learn from them.
         classes: label of each number.
+        rare: labels that a model has seen too little of to be believed about.
     """
     homes: dict[str, list[int]] = {}
     for index, file in enumerate(files):
@@ -101,12 +121,21 @@ def mislabelled_folders(
         label = labels[indices[0]]
         other, votes = Counter(said[i] for i in indices).most_common(1)[0]
         own = sum(said[i] == label for i in indices)
-        if other == label or votes < MOSTLY * len(indices) or own > HARDLY * len(indices):
+        if (
+            other == label
+            or classes[label] in rare
+            or votes < MOSTLY * len(indices)
+            or own > HARDLY * len(indices)
+        ):
             continue
-        elsewhere = [i for i in range(len(files)) if labels[i] not in (label, other)]
-        wrong = sum(said[i] != labels[i] for i in elsewhere)
-        error = max(LEAST_ERROR, (wrong + 1) / (len(elsewhere) + 2)) if elsewhere else LEAST_ERROR
-        if at_least(votes, len(indices), error) * len(homes) > CHANCE:
+        errors = [
+            (sum(said[i] != labels[i] for i in inside) + 1) / (len(inside) + 2)
+            for inside in homes.values()
+            if labels[inside[0]] not in (label, other)
+        ]
+        # The usual folder's errors: one that is hard, or wrong itself, must not excuse this one.
+        usual = median(errors) if errors else USUAL_ERROR
+        if at_least(votes, len(indices), usual) * len(homes) > CHANCE:
             continue
         findings.append(
             Finding(

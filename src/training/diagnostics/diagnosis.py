@@ -6,6 +6,7 @@ B = pictures in a batch, N = pictures, F = features, K = classes.
 import math
 import time
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from torch import Tensor
@@ -24,10 +25,12 @@ from training.diagnostics.curve_rules import (
 from training.diagnostics.data_rules import (
     class_imbalance,
     corrupt_files,
+    doubtful_labels,
     leaks,
     mislabelled_folders,
+    rare_labels,
 )
-from training.diagnostics.finding import Finding, tell_finding
+from training.diagnostics.finding import Finding, tell_finding, told_findings
 from training.diagnostics.gradient_rules import (
     STEPS_THAT_AGREE,
     exploding_gradients,
@@ -55,6 +58,7 @@ class Diagnosis(Watcher):
         self.settings = settings
         self.classes = classes
         self.findings: list[Finding] = []
+        self.rare: set[str] = set()
         self.first_steps: list[Step] = []
         self.last_steps: list[Step] = []
         self.first_epochs: list[Epoch] = []
@@ -73,21 +77,30 @@ class Diagnosis(Watcher):
 
     def look_at_data(self, report: dict[str, Any]) -> None:
         """Judge what `training.data_report` counted."""
+        self.rare = rare_labels(report)
         self.tell(leaks(report))
+        self.tell(doubtful_labels(report))
         self.tell(corrupt_files(report))
         self.tell(class_imbalance(report, balanced=self.settings.balanced))
 
     def after_features(self, names: Sequence[str], features_NF: Tensor, labels_N: Tensor) -> None:
         """Look for folders of training pictures that look like another label."""
-        answers_N = out_of_sample(features_NF, labels_N, len(self.classes), self.settings.seed)
-        for finding in mislabelled_folders(names, labels_N, answers_N, self.classes):
+        started = time.perf_counter()
+        homes = [str(PurePosixPath(name).parent) for name in names]
+        answers_N = out_of_sample(
+            features_NF, labels_N, homes, len(self.classes), self.settings.seed
+        )
+        for finding in mislabelled_folders(names, labels_N, answers_N, self.classes, self.rare):
             self.tell(finding)
+        self.seconds += time.perf_counter() - started
 
     def look_at_answers(self, predictions: Predictions) -> None:
         """Look for folders of held-out pictures that look like another label."""
         for part in predictions.splits.values():
             answers_N = part.logits_NK.argmax(1)
-            for finding in mislabelled_folders(part.files, part.labels_N, answers_N, self.classes):
+            for finding in mislabelled_folders(
+                part.files, part.labels_N, answers_N, self.classes, self.rare
+            ):
                 self.tell(finding)
 
     def after_begin(self, state: State, lesson: Lesson) -> None:
@@ -100,6 +113,8 @@ class Diagnosis(Watcher):
             logits_BK, layers = activity(state.network, self.sample_B)
             loss = cross_entropy(logits_BK, targets_B[: len(logits_BK)]).item()
             self.tell(poor_initialisation(layers, loss, len(self.classes)))
+        else:
+            self.findings = told_findings(self.log.said())
         self.seconds += time.perf_counter() - started
 
     def after_step(self, state: State, loss: Tensor) -> None:

@@ -1,5 +1,7 @@
 """One thing that is wrong, why that is said, and what to do."""
 
+import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +39,17 @@ def tell_finding(log: RunLog, finding: Finding) -> None:
         remedy=finding.remedy,
         facts=finding.facts,
     )
+
+
+def told_findings(said: bytes) -> list[Finding]:
+    """The findings in metrics.jsonl: those of a run that another goes on from."""
+    names = [field.name for field in dataclasses.fields(Finding)]
+    events = [json.loads(line) for line in said.splitlines() if line.endswith(b"}")]
+    return [
+        Finding(**{name: event[name] for name in names})
+        for event in events
+        if event["event"] == "finding"
+    ]
 
 
 def summary(findings: list[Finding]) -> str:

@@ -1,6 +1,7 @@
 """What the rules judge a run by.
 
-B = pictures in a batch, K = classes, U = units (channels) of a layer.
+B = pictures in a batch, K = classes, U = units (channels) of a layer,
+P = places at which a unit answered: pictures, and positions in them.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 WEIGHTED = (nn.Conv2d, nn.Linear)
+PLACES = 64
+"""At which a unit must have been looked at before it is called silent."""
 GATES = (nn.ReLU, nn.ReLU6)
 """Units that are off for every picture get no gradient; smooth gates never close."""
 PICTURES = 16
@@ -59,7 +62,7 @@ class Layer:
     """Root mean square of its output."""
     units: int
     silent: int
-    """Units that were off for every picture; 0 where the layer cannot be off."""
+    """Units that were off for every picture; 0 where that cannot be, or was hardly seen."""
 
 
 def observed_step(model: nn.Module, epoch: int, step: int, loss: Tensor) -> Step:
@@ -121,13 +124,14 @@ def activity(model: nn.Module, inputs_B: Tensor) -> tuple[Tensor, list[Layer]]:
 def _look(seen: list[Layer], name: str) -> Callable[[nn.Module, object, Tensor], None]:
     def hook(layer: nn.Module, _inputs: object, output: Tensor) -> None:
         units = output.shape[1] if output.dim() > 1 else 1
-        off_U = (output.transpose(0, 1).reshape(units, -1) == 0).all(1)
+        off_UP = output.transpose(0, 1).reshape(units, -1) == 0
+        judged = isinstance(layer, GATES) and off_UP.shape[1] >= PLACES
         seen.append(
             Layer(
                 name=name,
                 spread=output.float().pow(2).mean().sqrt().item(),
                 units=units,
-                silent=int(off_U.sum()) if isinstance(layer, GATES) else 0,
+                silent=int(off_UP.all(1).sum()) if judged else 0,
             )
         )
 

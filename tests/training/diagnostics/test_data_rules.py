@@ -118,10 +118,10 @@ def test_out_of_sample_answers_see_through_wrong_labels(features: int) -> None:
 
 
 def test_a_small_folder_does_not_speak_for_itself() -> None:
-    # Ten pictures of class 1 in a folder of class 0, which has only ten of its own.
-    true = torch.tensor([0] * 11 + [1] * 30)
-    labels = torch.tensor([0] * 11 + [0] * 10 + [1] * 20)
-    homes = ["a"] * 11 + ["b"] * 10 + ["c"] * 20
+    # Ten pictures of class 1 in a folder of class 0; class 1 has nine in its own.
+    true = torch.tensor([0] * 11 + [1] * 19)
+    labels = torch.tensor([0] * 11 + [0] * 10 + [1] * 9)
+    homes = ["a"] * 11 + ["b"] * 10 + ["c"] * 9
     features_NF = torch.nn.functional.one_hot(true, 2).double()
 
     answers = out_of_sample(features_NF, labels, homes, 2, seed=7)

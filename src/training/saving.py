@@ -64,7 +64,7 @@ class Saver(Watcher):
                 stop.goes_on_from = where(self.written, self.epochs)
             raise
         finally:
-            self.stopping.hold(False)
+            self.stopping.held = False
         if self.writes:
             self.checkpoints.remove()
 

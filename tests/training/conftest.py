@@ -63,7 +63,8 @@ def run(tmp_path: Path) -> Run:
     def go(data: Path, *arguments: str, name: str = "run", quick: bool = True) -> dict[str, Any]:
         model, output = tmp_path / name / "model", tmp_path / name / "output"
         argv = [f"--data={data}", f"--model-dir={model}", f"--output-dir={output}"]
-        argv.append(f"--cache-dir={tmp_path / name / 'cache'}")
+        cache, kept = tmp_path / name / "cache", tmp_path / name / "checkpoints"
+        argv += [f"--cache-dir={cache}", f"--checkpoint-dir={kept}"]
         code = main([*argv, *(QUICK if quick else []), *arguments])
         card, metrics = model / "model.json", output / "metrics.jsonl"
         return {

@@ -7,6 +7,7 @@ torch's DistributedDataParallel adds up (`parallel`). Only the first process spe
 N = rows in all, F = numbers in a row.
 """
 
+import inspect
 import json
 import os
 import socket
@@ -124,11 +125,13 @@ def parallel(model: nn.Module) -> nn.Module:
     if count() == 1:
         return model
     place = next(model.parameters()).device
-    return DistributedDataParallel(
-        model,
-        device_ids=[place] if place.type == "cuda" else None,
-        broadcast_buffers=False,  # BatchNorm is frozen: they do not change
-    )
+    # BatchNorm is frozen, so that buffers need not be exchanged; torch 2.13 renamed the switch.
+    names = inspect.signature(DistributedDataParallel).parameters
+    switch = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    options: dict[str, Any] = {switch: False}
+    if place.type == "cuda":
+        options["device_ids"] = [place]
+    return DistributedDataParallel(model, **options)
 
 
 def summing(network: nn.Module, *, last: bool) -> AbstractContextManager[None]:
@@ -140,8 +143,12 @@ def summing(network: nn.Module, *, last: bool) -> AbstractContextManager[None]:
 
 
 def share(items: Sequence[Item]) -> Sequence[Item]:
-    """This process's part of a batch: neighbours, so that all parts in order are the batch."""
-    first, last = (len(items) * part // count() for part in (number(), number() + 1))
+    """This process's part of a batch; all parts in order are the batch.
+
+    The first item stays with the second, the third with the fourth and so on: mixup pairs them.
+    """
+    pairs = (len(items) + 1) // 2
+    first, last = (2 * (pairs * part // count()) for part in (number(), number() + 1))
     return items[first:last]
 
 

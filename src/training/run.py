@@ -12,6 +12,7 @@ import torch
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, ModelCard, Network
 from contract.network import Classifier, build_classifier
+from contract.strict import require
 from training import processes
 from training.answers import answers
 from training.calibration import fit_temperature
@@ -70,6 +71,11 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
         StopError: the run was asked to end; the checkpoint is written.
     """
     started, settings = time.monotonic(), request.settings
+    require(
+        processes.count() == 1 or settings.method == "head" or settings.batch_norm == "frozen",
+        "batch_norm is adaptive: each of several processes would follow its own share of a batch. "
+        "Set it to frozen, or train in one process.",
+    )
     log.begin()
     log.event(
         "start",
@@ -97,7 +103,7 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
     with saver.saving():
         of_head = partial(train_head, cache_dir=request.cache_dir)
         method = of_head if settings.method == "head" else finetune
-        best_epoch, logits_NK = method(classifier, data, spec, settings, log, [saver, diagnosis])
+        best_epoch, logits_NK = method(classifier, data, spec, settings, log, [diagnosis, saver])
         classifier.to(device())
 
         valid, test = data.split("valid"), data.split("test")

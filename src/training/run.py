@@ -28,6 +28,7 @@ from training.loop import measure
 from training.predictions import write_predictions
 from training.runlog import RunLog
 from training.saving import Saver
+from training.speed import FIGURES
 from training.stopping import Stopping
 from training.weights import load_weights, pixel_statistics
 
@@ -98,7 +99,14 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
     identity = {**dataclasses.asdict(made), "processes": processes.count()}
     processes.require_same("settings, data, weights, code or libraries", json.dumps(identity))
     checkpoints = Checkpoints(request.checkpoint_dir, identity, log)
-    saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
+    saver = Saver(
+        checkpoints,
+        stopping,
+        seconds=request.checkpoint_seconds,
+        epochs=settings.epochs,
+        figures=request.cache_dir / FIGURES,
+        log=log,
+    )
 
     with saver.saving():
         of_head = partial(train_head, cache_dir=request.cache_dir)

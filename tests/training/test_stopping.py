@@ -23,14 +23,20 @@ NOTICE = '{"action": "terminate", "time": "2026-11-22T17:00:00Z"}'
 
 
 @contextmanager
-def raised(number: signal.Signals, call: int, layer: str, times: int = 1) -> Iterator[None]:
-    """Sends this process a signal when a layer is run for the so-manyeth time."""
+def raised(
+    number: signal.Signals, call: int, doing: str = "step", times: int = 1
+) -> Iterator[None]:
+    """Sends this process a signal in the so-manyeth step, or batch that is only looked at."""
     calls = 0
 
     def look(module: torch.nn.Module, _: object) -> None:
         nonlocal calls
-        calls += type(module).__name__ == layer
-        if type(module).__name__ == layer and calls == call:
+        if type(module).__name__ not in ("Classifier", "ShuffleNetV2"):
+            return
+        looking = threading.current_thread() is not threading.main_thread()
+        step = module.training and type(module).__name__ == "Classifier"
+        calls += looking if doing == "look" else step
+        if calls == call and (looking if doing == "look" else step):
             for _ in range(times):
                 signal.raise_signal(number)
 
@@ -53,7 +59,7 @@ def test_a_signal_in_a_step_ends_it_saves_and_is_one_line(
     whole = run(data, *FINETUNE, name="whole")
     capsys.readouterr()
 
-    with raised(number, 2, "Classifier"):
+    with raised(number, 2):
         stopped = run(data, *FINETUNE)
 
     assert stopped["code"] == code
@@ -73,7 +79,7 @@ def test_a_signal_while_an_epoch_is_judged_does_not_wait(folder: Folder, run: Ru
     data = folder(train=4, valid=2)
     whole = run(data, *FINETUNE, name="whole")
 
-    with raised(signal.SIGTERM, 4, "Classifier"):  # after three steps
+    with raised(signal.SIGTERM, 1, "look"):
         stopped = run(data, *FINETUNE)
 
     assert stopped["code"] == 143
@@ -86,7 +92,7 @@ def test_a_signal_while_an_epoch_is_judged_does_not_wait(folder: Folder, run: Ru
 def test_a_signal_before_the_first_step_leaves_nothing(
     folder: Folder, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with raised(signal.SIGTERM, 1, "ShuffleNetV2"):
+    with raised(signal.SIGTERM, 1, "look"):
         stopped = run(folder(train=4, valid=2), *HEAD)
 
     assert stopped["code"] == 143
@@ -99,7 +105,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step(
     data = folder(train=4, valid=2)
     whole = run(data, *FINETUNE, name="whole")
 
-    with raised(signal.SIGINT, 6, "Classifier", times=2):  # in the second epoch
+    with raised(signal.SIGINT, 5, times=2):  # in the second epoch
         stopped = run(data, *FINETUNE)
 
     assert stopped["code"] == 130
@@ -122,7 +128,7 @@ def test_an_interrupted_run_goes_on_elsewhere_with_its_curve(
 ) -> None:
     data, checkpoints = folder(train=4, valid=2), tmp_path / "kept"
     where = f"--checkpoint-dir={checkpoints}"
-    with raised(signal.SIGTERM, 8, "Classifier"):
+    with raised(signal.SIGTERM, 5):
         run(data, *FINETUNE, where, name="first")
 
     elsewhere = run(data, *FINETUNE, where, name="second")
@@ -184,3 +190,18 @@ def test_a_spot_notice_is_heard_as_sigterm(
 
     assert stopped["code"] == 143
     assert f"stopped by a spot notice ({NOTICE})" in capsys.readouterr().err
+
+
+def test_what_was_measured_before_an_interruption_goes_with_the_checkpoint(
+    folder: Folder, run: Run, tmp_path: Path
+) -> None:
+    data, figures = folder(train=4, valid=2), '{"milliseconds": {"fp32": 1.0}}\n'
+    where, cache = f"--checkpoint-dir={tmp_path / 'kept'}", tmp_path / "run" / "cache" / "speed"
+    cache.mkdir(parents=True)
+    (cache / "some_network.json").write_text(figures)
+    with raised(signal.SIGTERM, 3):
+        run(data, *FINETUNE, where)
+
+    run(data, *FINETUNE, where, name="elsewhere")
+
+    assert (tmp_path / "elsewhere/cache/speed/some_network.json").read_text() == figures

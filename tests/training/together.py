@@ -129,8 +129,8 @@ def run_together(folder: str, processes: str, strike: str, *arguments: str) -> d
     Args:
         folder: for what they say.
         processes: how many.
-        strike: `rank:signal:call` sends a signal to a process when its network is run for the
-            so-manyeth time; `none` sends none.
+        strike: `rank:signal:call` sends a signal to a process in its so-manyeth step; `none`
+            sends none.
         arguments: of `training.main`.
     """
 
@@ -147,13 +147,14 @@ def run_together(folder: str, processes: str, strike: str, *arguments: str) -> d
 
 
 def watch(call: int, number: signal.Signals) -> None:
-    """Send this process a signal when a classifier is run for the so-manyeth time."""
+    """Send this process a signal in its so-manyeth step."""
     calls = 0
 
     def look(module: torch.nn.Module, _: object) -> None:
         nonlocal calls
-        calls += type(module).__name__ == "Classifier"
-        if type(module).__name__ == "Classifier" and calls == call:
+        step = type(module).__name__ == "Classifier" and module.training
+        calls += step
+        if step and calls == call:
             os.kill(os.getpid(), number)
 
     torch.nn.modules.module.register_module_forward_pre_hook(look)

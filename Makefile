@@ -11,6 +11,7 @@ SETTINGS ?= config/$(STAGE).tfvars.json
 HYPERPARAMETERS ?= config/hyperparameters.json
 SEARCH_SPACE ?= config/search_space.json
 WEIGHTS ?= auto
+PROCESSES ?= 1
 TRIALS ?=
 WORKERS ?=
 IMAGE ?=
@@ -76,8 +77,8 @@ data: .venv/train ## Draw an example folder of labelled photos into DATA
 		else python examples/draw_photos.py --out $(call path,$(DATA)); fi
 
 .PHONY: train
-train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS
-	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES)
+train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS; PROCESSES=2 share the work
+	python -m $(if $(filter-out 1,$(PROCESSES)),training.launch --processes $(PROCESSES),training.main) --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES)
 
 .PHONY: tune
 tune: .venv/train .venv/tune ## Search SEARCH_SPACE on DATA, write HYPERPARAMETERS (TRIALS=, WORKERS=)

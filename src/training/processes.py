@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from contract.strict import require
+from contract.strict import ContractError, require
 
 Item = TypeVar("Item")
 
@@ -60,7 +60,8 @@ def joined(env: Mapping[str, str]) -> Iterator[None]:
     """Be one of the processes that torchrun started, or the only one, while the block runs.
 
     Raises:
-        ContractError: there are several instances and no torchrun, or its environment is not whole.
+        ContractError: there are several instances and no torchrun, its environment is not whole,
+            or the processes do not reach each other.
     """
     processes = wanted(env)
     if processes == 1:
@@ -70,10 +71,17 @@ def joined(env: Mapping[str, str]) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(int(env["LOCAL_RANK"]))
     choose_interface(env)
-    store, rank, _ = next(rendezvous("env://"))
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if cuda else "gloo", store=store, rank=rank, world_size=processes
-    )
+    share_cores(env)
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    try:
+        store, rank, _ = next(rendezvous("env://"))
+        dist.init_process_group(backend, store=store, rank=rank, world_size=processes)
+        any_of(False)  # nobody leaves before all have come
+    except RuntimeError as error:
+        raise ContractError(
+            f"the {processes} processes of this run do not reach each other: {str(error)[:200]}. "
+            f"MASTER_ADDR is {env['MASTER_ADDR']}, MASTER_PORT is {env['MASTER_PORT']}."
+        ) from None
     _stores.append(store)
     try:
         yield
@@ -110,6 +118,12 @@ def wanted(env: Mapping[str, str]) -> int:
         f"Start {cards} processes on each machine.",
     )
     return processes
+
+
+def share_cores(env: Mapping[str, str]) -> None:
+    """Use this process's part of the machine; torchrun would leave each process one thread."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) // int(env.get("LOCAL_WORLD_SIZE", cores or 1))))
 
 
 def choose_interface(env: Mapping[str, str]) -> None:

@@ -65,6 +65,7 @@ class Saver(Watcher):
         try:
             yield
         except StopError as stop:
+            self.stopping.over = True
             moved = self.state is not None and self.written != position(self.state)
             if self.state is not None and moved and stop.between_steps:
                 self.write(self.state)

@@ -149,22 +149,33 @@ def test_a_mistake_is_one_line_whichever_process_finds_it_first(together: Togeth
     assert [said[:33] for said in errors(found)] == ["training: batch_norm is adaptive:"]
 
 
-@pytest.mark.slow
-def test_torchrun_starts_it(folder: Folder, tmp_path: Path) -> None:
-    arguments = [f"--data={folder(train=4, valid=2)}", f"--model-dir={tmp_path / 'model'}",
+def launched(data: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    """What `make train PROCESSES=2` runs: torchrun, without its stack traces."""
+    arguments = [f"--data={data}", f"--model-dir={tmp_path / 'model'}",
                  f"--output-dir={tmp_path / 'out'}", f"--checkpoint-dir={tmp_path / 'kept'}",
                  f"--cache-dir={tmp_path / 'cache'}", *SHORT, "--epochs=2"]  # fmt: skip
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-
-    ran = subprocess.run(
-        [sys.executable, *torchrun, "-m", "training.main", *arguments],
+    return subprocess.run(
+        [sys.executable, "-m", "training.launch", "--processes=2", *arguments],
         env=ALONE, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it(folder: Folder, tmp_path: Path) -> None:
+    ran = launched(folder(train=4, valid=2), tmp_path)
 
     assert ran.returncode == 0, ran.stderr
     told = [json.loads(line)["event"] for line in ran.stdout.splitlines()]
     assert told.count("epoch") == 2
     assert (tmp_path / "model" / "model.json").exists()
+
+
+@pytest.mark.slow
+def test_a_mistake_under_torchrun_is_one_line_and_its_exit_code(tmp_path: Path) -> None:
+    ran = launched(tmp_path / "nowhere", tmp_path)
+
+    assert ran.returncode == 2
+    assert [line[:9] for line in ran.stderr.splitlines()] == ["training:"]
 
 
 @pytest.mark.parametrize(

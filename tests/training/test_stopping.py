@@ -100,8 +100,9 @@ def test_a_signal_before_the_first_step_leaves_nothing(
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_step(
-    folder: Folder, run: Run, capsys: pytest.CaptureFixture[str]
+    folder: Folder, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("training.stopping.SAME_SECONDS", 0.0)
     data = folder(train=4, valid=2)
     whole = run(data, *FINETUNE, name="whole")
 
@@ -113,6 +114,16 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step(
     assert "stopped by a second Ctrl-C" in error
     assert "goes on from epoch 2." in error
     assert run(data, *FINETUNE)["card"] == whole["card"]
+
+
+def test_one_ctrl_c_that_comes_by_two_ways_is_one(folder: Folder, run: Run) -> None:
+    data = folder(train=4, valid=2)
+
+    with raised(signal.SIGINT, 2, times=2):
+        run(data, *FINETUNE)
+
+    resumed = run(data, *FINETUNE)
+    assert [(e["epoch"], e["step"]) for e in told(resumed, "resumed")] == [(1, 2)]
 
 
 def test_signals_are_heard_as_before_when_the_run_is_over(folder: Folder, run: Run) -> None:

@@ -12,6 +12,7 @@ HYPERPARAMETERS ?= config/hyperparameters.json
 SEARCH_SPACE ?= config/search_space.json
 WEIGHTS ?= auto
 PROFILE ?=
+PROCESSES ?= 1
 TRIALS ?=
 WORKERS ?=
 IMAGE ?=
@@ -77,8 +78,8 @@ data: .venv/train ## Draw an example folder of labelled photos into DATA
 		else python examples/draw_photos.py --out $(call path,$(DATA)); fi
 
 .PHONY: train
-train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS (PROFILE=1 times it)
-	python -m training.main --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES) $(if $(PROFILE),--profile)
+train: .venv/train ## Train on DATA with HYPERPARAMETERS and WEIGHTS (PROFILE=1, PROCESSES=2)
+	python -m $(if $(filter-out 1,$(PROCESSES)),training.launch --processes $(PROCESSES),training.main) --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --output-dir $(call path,$(BUILD)/training) --checkpoint-dir $(call path,$(BUILD)/training/checkpoints) --cache-dir $(call path,$(BUILD)/cache) $(OVERRIDES) $(if $(PROFILE),--profile)
 
 .PHONY: report
 report: .venv/train .venv/tune ## Write BUILD/training/report.html about the model, one file

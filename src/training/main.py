@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ContractError as error:  # while joining
             return report_failure(str(error), env)
         except StopError as stop:
-            return report_stop(stop)
+            return stop.code if stopping.over else report_stop(stop)
 
 
 def run(argv: Sequence[str], env: Mapping[str, str], stopping: Stopping) -> int:
@@ -157,6 +157,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], stopping: Stopping) -> int:
         line = f"{error}; check the path, its rights and the space left."
         return report_failure(line, env)
     except StopError as stop:
+        stopping.over = True
         return report_stop(stop)
     except RuntimeError as error:
         if not is_lost(error):

@@ -7,6 +7,7 @@ torch's DistributedDataParallel adds up (`parallel`). Only the first process spe
 N = rows in all, F = numbers in a row.
 """
 
+import inspect
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from contract.strict import require
+from contract.strict import ContractError, require
 
 Item = TypeVar("Item")
 
@@ -59,7 +60,8 @@ def joined(env: Mapping[str, str]) -> Iterator[None]:
     """Be one of the processes that torchrun started, or the only one, while the block runs.
 
     Raises:
-        ContractError: there are several instances and no torchrun, or its environment is not whole.
+        ContractError: there are several instances and no torchrun, its environment is not whole,
+            or the processes do not reach each other.
     """
     processes = wanted(env)
     if processes == 1:
@@ -69,10 +71,17 @@ def joined(env: Mapping[str, str]) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(int(env["LOCAL_RANK"]))
     choose_interface(env)
-    store, rank, _ = next(rendezvous("env://"))
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if cuda else "gloo", store=store, rank=rank, world_size=processes
-    )
+    share_cores(env)
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    try:
+        store, rank, _ = next(rendezvous("env://"))
+        dist.init_process_group(backend, store=store, rank=rank, world_size=processes)
+        any_of(False)  # nobody leaves before all have come
+    except RuntimeError as error:
+        raise ContractError(
+            f"the {processes} processes of this run do not reach each other: {str(error)[:200]}. "
+            f"MASTER_ADDR is {env['MASTER_ADDR']}, MASTER_PORT is {env['MASTER_PORT']}."
+        ) from None
     _stores.append(store)
     try:
         yield
@@ -111,6 +120,12 @@ def wanted(env: Mapping[str, str]) -> int:
     return processes
 
 
+def share_cores(env: Mapping[str, str]) -> None:
+    """Use this process's part of the machine; torchrun would leave each process one thread."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) // int(env.get("LOCAL_WORLD_SIZE", cores or 1))))
+
+
 def choose_interface(env: Mapping[str, str]) -> None:
     """Talk over the network card that SageMaker names, where there is one of that name."""
     card = env.get("SM_NETWORK_INTERFACE_NAME")
@@ -124,11 +139,13 @@ def parallel(model: nn.Module) -> nn.Module:
     if count() == 1:
         return model
     place = next(model.parameters()).device
-    return DistributedDataParallel(
-        model,
-        device_ids=[place] if place.type == "cuda" else None,
-        broadcast_buffers=False,  # BatchNorm is frozen: they do not change
-    )
+    # BatchNorm is frozen, so that buffers need not be exchanged; torch 2.13 renamed the switch.
+    names = inspect.signature(DistributedDataParallel).parameters
+    switch = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    options: dict[str, Any] = {switch: False}
+    if place.type == "cuda":
+        options["device_ids"] = [place]
+    return DistributedDataParallel(model, **options)
 
 
 def summing(network: nn.Module, *, last: bool) -> AbstractContextManager[None]:
@@ -140,8 +157,12 @@ def summing(network: nn.Module, *, last: bool) -> AbstractContextManager[None]:
 
 
 def share(items: Sequence[Item]) -> Sequence[Item]:
-    """This process's part of a batch: neighbours, so that all parts in order are the batch."""
-    first, last = (len(items) * part // count() for part in (number(), number() + 1))
+    """This process's part of a batch; all parts in order are the batch.
+
+    The first item stays with the second, the third with the fourth and so on: mixup pairs them.
+    """
+    pairs = (len(items) + 1) // 2
+    first, last = (2 * (pairs * part // count()) for part in (number(), number() + 1))
     return items[first:last]
 
 

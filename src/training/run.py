@@ -13,6 +13,7 @@ import torch
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, ModelCard, Network
 from contract.network import Classifier, build_classifier
+from contract.strict import require
 from training import processes
 from training.answers import answers
 from training.calibration import fit_temperature
@@ -30,6 +31,7 @@ from training.predictions import write_predictions
 from training.profiling import profiled
 from training.runlog import RunLog
 from training.saving import Saver
+from training.speed import FIGURES
 from training.stopping import Stopping
 from training.weights import load_weights, pixel_statistics
 
@@ -73,6 +75,11 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
         StopError: the run was asked to end; the checkpoint is written.
     """
     started, settings = time.monotonic(), request.settings
+    require(
+        processes.count() == 1 or settings.method == "head" or settings.batch_norm == "frozen",
+        "batch_norm is adaptive: each of several processes would follow its own share of a batch. "
+        "Set it to frozen, or train in one process.",
+    )
     log.begin()
     log.event(
         "start",
@@ -96,7 +103,14 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
     identity = {**dataclasses.asdict(made), "processes": processes.count()}
     processes.require_same("settings, data, weights, code or libraries", json.dumps(identity))
     checkpoints = Checkpoints(request.checkpoint_dir, identity, log)
-    saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
+    saver = Saver(
+        checkpoints,
+        stopping,
+        seconds=request.checkpoint_seconds,
+        epochs=settings.epochs,
+        figures=request.cache_dir / FIGURES,
+        log=log,
+    )
 
     with saver.saving(), ExitStack() as stack:
         profiles = []
@@ -104,7 +118,7 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
             profiles.append(stack.enter_context(profiled(request.output_dir, log)))
         method = train_head if settings.method == "head" else finetune
         method = partial(method, cache_dir=request.cache_dir)
-        watchers = [saver, diagnosis, *profiles]
+        watchers = [diagnosis, *profiles, saver]
         best_epoch, logits_NK = method(classifier, data, spec, settings, log, watchers)
         classifier.to(device())
         for profile in profiles:

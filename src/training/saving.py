@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from training import processes
-from training.checkpoints import Checkpoints, parse_checkpoint
+from training.checkpoints import Checkpoint, Checkpoints, parse_checkpoint
 from training.loop import Epoch, Watcher
 from training.runlog import RunLog
 from training.state import State
@@ -29,6 +30,7 @@ class Saver(Watcher):
         stopping: Stopping,
         seconds: float,
         epochs: int,
+        figures: Path,
         log: RunLog,
     ) -> None:
         """Look for a checkpoint of this run.
@@ -38,15 +40,21 @@ class Saver(Watcher):
             stopping: says when to stop.
             seconds: longest time between two checkpoints.
             epochs: of the whole run.
+            figures: folder of what was measured to choose precision and compiling; it is part of
+                a checkpoint, so that the run goes on as it began.
             log: is told; what it has said is part of a checkpoint.
         """
         self.checkpoints = checkpoints
         self.stopping = stopping
         self.seconds = seconds
         self.epochs = epochs
+        self.figures = figures
         self.log = log
         self.writes = processes.number() == 0
-        self.found = processes.told_by_first(checkpoints.newest() if self.writes else b"")
+        self.found: Checkpoint | None = None
+        if content := processes.told_by_first(checkpoints.newest() if self.writes else b""):
+            self.found = parse_checkpoint(content)
+            restore(figures, self.found.position["figures"])
         self.state: State | None = None
         self.written = START
         self.last = time.monotonic()
@@ -57,6 +65,7 @@ class Saver(Watcher):
         try:
             yield
         except StopError as stop:
+            self.stopping.over = True
             moved = self.state is not None and self.written != position(self.state)
             if self.state is not None and moved and stop.between_steps:
                 self.write(self.state)
@@ -64,18 +73,16 @@ class Saver(Watcher):
                 stop.goes_on_from = where(self.written, self.epochs)
             raise
         finally:
-            self.stopping.hold(False)
+            self.stopping.held = False
         if self.writes:
             self.checkpoints.remove()
 
     def begin(self, state: State) -> None:
         """Load the newest checkpoint, if there is one of this run; signals wait from now on."""
-        if self.found:
-            found = parse_checkpoint(self.found)
-            self.found = b""
-            tensors = dict(found.tensors)
-            self.log.go_on_after(tensors.pop(METRICS).numpy().tobytes())
-            state.load_state_dict(unpacked(found.position, tensors))
+        if self.found is not None:
+            found, self.found = self.found, None
+            self.log.go_on_after(found.tensors[METRICS].numpy().tobytes())
+            state.load_state_dict(unpacked(found.position["state"], found.tensors))
             self.log.event(
                 "resumed",
                 f"going on from {where(position(state), self.epochs)}, as a checkpoint left it",
@@ -119,7 +126,7 @@ class Saver(Watcher):
         if not self.writes:
             return
         tensors: dict[str, Tensor] = {}
-        packed = pack(state.state_dict(), tensors)
+        packed = {"state": pack(state.state_dict(), tensors), "figures": kept(self.figures)}
         tensors[METRICS] = torch.frombuffer(bytearray(self.log.said()), dtype=torch.uint8)
         path = self.checkpoints.write(packed, tensors)
         self.log.note(
@@ -142,6 +149,20 @@ def where(place: tuple[int, int], epochs: int) -> str:
     if epoch > epochs:
         return "the end of the last epoch"
     return f"epoch {epoch}" + (f", step {step + 1}" if step else "")
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """The small files of a folder, by name."""
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.json"))}
+
+
+def restore(folder: Path, files: Mapping[str, str]) -> None:
+    """Put files back into a folder that lacks them, as that of another machine does."""
+    for name, text in files.items():
+        path = folder / Path(name).name
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
 
 
 def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> dict[str, Any]:

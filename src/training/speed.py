@@ -24,6 +24,9 @@ from training.identity import machine
 from training.probe import PROBED, Figures, Work, count_flop, time_ways
 from training.runlog import RunLog
 
+FIGURES = "speed"
+"""Folder in the cache that keeps what was measured; a checkpoint has it too."""
+
 WORTH_TIMING = {"forward": 4e12, "train": 3e13}
 """Floating-point operations of a run below which fp32 is taken as it is: up to a minute or so."""
 
@@ -113,7 +116,7 @@ def decide(
 
 def measured(work: Work, settings: Hyperparameters, compilable: bool, cache_dir: Path) -> Figures:
     """The figures that the choice needs: kept ones, and what is missing measured now."""
-    path = cache_dir / "speed" / f"{_key(work)}.json"
+    path = cache_dir / FIGURES / f"{_key(work)}.json"
     figures = _kept(path)
     ways = [Speed(), Speed(precision="bf16")]
     if any(way(speed) not in figures.milliseconds for speed in ways):

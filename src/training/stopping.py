@@ -8,6 +8,7 @@ import http.client
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -19,6 +20,8 @@ TOKEN_PATH = "latest/api/token"  # noqa: S105 - a path
 TOKEN_SECONDS = 21_600
 ASK_SECONDS = 5.0
 """Between two looks for a notice; it comes two minutes before the end."""
+SAME_SECONDS = 0.5
+"""Signals so close to each other are one: torchrun sends on what the terminal has sent to all."""
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
@@ -45,6 +48,9 @@ class Stopping:
         self.asked: StopError | None = None
         self.reason: str | None = None
         self.held = False
+        self.heard = 0.0
+        self.over = False
+        """The run is ending already; further signals change nothing."""
 
     @contextmanager
     def listening(self) -> Iterator["Stopping"]:
@@ -81,7 +87,11 @@ class Stopping:
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         name, code = NAMES[signal.Signals(number)], EXIT_CODES[signal.Signals(number)]
-        if self.held and self.asked is not None and number == signal.SIGINT:
+        first, self.heard = self.heard, time.monotonic()
+        if self.over:
+            return
+        again = self.asked is not None and self.heard - first >= SAME_SECONDS
+        if self.held and again and number == signal.SIGINT:
             raise StopError(f"a second {name}", code, between_steps=False)
         self.asked = self.asked or StopError(self.reason or name, code)
         if not self.held:

@@ -36,19 +36,22 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+def make_folder(root: Path, **counts: int) -> Path:
+    """Make a folder of coloured noise, with splits or, for `plain`, without."""
+    for number, (label, colour) in enumerate(COLOURS.items()):
+        for place, (split, count) in enumerate(counts.items()):
+            home = root / label if split == "plain" else root / split / label
+            for index in range(count):
+                draw(home / f"{index}.jpg", colour, 10_000 * number + 1000 * place + index)
+    return root
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """Makes a folder of coloured noise, with splits or without."""
+    """Makes folders of coloured noise by name."""
 
     def make(name: str = "data", **counts: int) -> Path:
-        root = tmp_path / name
-        counts = counts or {"train": 12, "valid": 4, "test": 4}
-        for number, (label, colour) in enumerate(COLOURS.items()):
-            for place, (split, count) in enumerate(counts.items()):
-                home = root / label if split == "plain" else root / split / label
-                for index in range(count):
-                    draw(home / f"{index}.jpg", colour, 10_000 * number + 1000 * place + index)
-        return root
+        return make_folder(tmp_path / name, **(counts or {"train": 12, "valid": 4, "test": 4}))
 
     return make
 
@@ -63,7 +66,8 @@ def run(tmp_path: Path) -> Run:
     def go(data: Path, *arguments: str, name: str = "run", quick: bool = True) -> dict[str, Any]:
         model, output = tmp_path / name / "model", tmp_path / name / "output"
         argv = [f"--data={data}", f"--model-dir={model}", f"--output-dir={output}"]
-        argv += [f"--{kept}-dir={tmp_path / name / kept}" for kept in ("cache", "checkpoint")]
+        cache, kept = tmp_path / name / "cache", tmp_path / name / "checkpoints"
+        argv += [f"--cache-dir={cache}", f"--checkpoint-dir={kept}"]
         code = main([*argv, *(QUICK if quick else []), *arguments])
         card, metrics = model / "model.json", output / "metrics.jsonl"
         return {

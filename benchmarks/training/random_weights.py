@@ -13,6 +13,10 @@ from training.run import input_spec
 
 PICTURES = 32
 
+QUIET, QUIET_SCALE = "bn3", 0.2
+"""BatchNorm at the end of a bottleneck, and its scale. With random weights at full scale, each
+block makes the rounding of the one before larger; in a trained network it does not grow."""
+
 
 def save_random_weights(setup: Setup) -> None:
     """Write a whole network's state unless it is there.
@@ -28,6 +32,10 @@ def save_random_weights(setup: Setup) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None  # a plain mean over what it sees
+    with torch.no_grad():
+        for name, layer in network.named_modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm) and name.endswith(QUIET):
+                layer.weight.fill_(QUIET_SCALE)
     paths = sorted((setup.data / "train").rglob("*.jpg"), key=lambda path: path.name)[:PICTURES]
     spec = input_spec(settings)
     images_BCSS = np.stack([eval_view(path.read_bytes(), spec) for path in paths])

@@ -25,6 +25,7 @@ output "stack" {
     notebook_name         = one(module.notebook[*].name)
     region                = data.aws_region.this.name
     stage                 = var.stage
+    training_image        = module.training_job.image
     training_job_role_arn = module.training_job.role_arn
   }
 }

@@ -57,6 +57,8 @@ class Stack:
     notebook_name: str | None
     region: str
     stage: str
+    training_image: str
+    """Full address of the image that SageMaker training and tuning jobs run."""
     training_job_role_arn: str
     """The role that SageMaker training and tuning jobs run with."""
 

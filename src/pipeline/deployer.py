@@ -1,6 +1,14 @@
 """The deployer's policies: what the verbs call, on the project's own things."""
 
-from pipeline.rights import PASSED_TO, Document, Project, Statement, allow, document
+from pipeline.rights import (
+    PASSED_TO,
+    Document,
+    Project,
+    Statement,
+    allow,
+    document,
+    only_type,
+)
 
 
 def deployer_policies(project: Project) -> dict[str, Document]:
@@ -35,7 +43,7 @@ def trust(project: Project) -> Document:
 
 
 def _looking(project: Project) -> list[Statement]:
-    """AWS does not scope these to resources, but for the last, of the endpoint's own image."""
+    """AWS does not scope these to resources, but for the last, of images of this account."""
     statements = [
         allow(
             "LookAroundEc2",
@@ -64,16 +72,17 @@ def _looking(project: Project) -> list[Statement]:
         ),
         allow(
             "LookAtQuotas",
-            "ec2:DescribeRegions lambda:GetAccountSettings sagemaker:ListTrainingJobs "
+            "ec2:DescribeRegions lambda:GetAccountSettings "
+            "sagemaker:ListHyperParameterTuningJobs sagemaker:ListTrainingJobs "
             "servicequotas:GetServiceQuota servicequotas:ListServiceQuotas",
             "*",
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
     ]
-    if project.own_repository:
-        repository = project.arn("ecr", f"repository/{project.own_repository}")
-        statements.append(allow("FindImage", "ecr:DescribeImages", repository))
+    repositories = [project.arn("ecr", f"repository/{name}") for name in project.own_repositories]
+    if repositories:
+        statements.append(allow("FindImages", "ecr:DescribeImages", repositories))
     return statements
 
 
@@ -292,10 +301,19 @@ def _sagemaker(project: Project) -> list[Statement]:
             "UpdateNotebookInstanceLifecycleConfig",
             of(f"notebook-instance/{name}", f"notebook-instance-lifecycle-config/{name}"),
         ),
+        # Only on the machines of the settings, so that a slip of the pen does not cost a fortune.
         allow(
-            "RunTrainingJobs",
-            "sagemaker:AddTags CreateTrainingJob DescribeTrainingJob StopTrainingJob",
-            of(f"training-job/{name}-*"),
+            "StartJobs",
+            "sagemaker:CreateHyperParameterTuningJob CreateTrainingJob",
+            of(f"hyper-parameter-tuning-job/{name}-*", f"training-job/{name}-*"),
+            only_type(project.job_type),
+        ),
+        allow(
+            "FollowJobs",
+            "sagemaker:AddTags DescribeHyperParameterTuningJob DescribeTrainingJob "
+            "ListTrainingJobsForHyperParameterTuningJob StopHyperParameterTuningJob "
+            "StopTrainingJob",
+            of(f"hyper-parameter-tuning-job/{name}-*", f"training-job/{name}-*"),
         ),
         allow(
             "ManageScaling",

@@ -4,16 +4,15 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.hyperparameters import Hyperparameters, from_text, read_hyperparameters
-from contract.model_card import ModelCard, file_sha256, read_card
+from contract.model_card import ModelCard, file_sha256
 from contract.release import Artifact
-from contract.strict import ContractError, require
+from contract.strict import require
 from pipeline.aws import Client
 from pipeline.cli import say
 from pipeline.objects import is_there, put_once
@@ -138,30 +137,6 @@ def show(lines: Iterable[str]) -> None:
     for line in lines:
         if (text := shown(line)) is not None:
             say(f"  {text}")
-
-
-def adopt_model(folder: Path, build: Path) -> ModelCard:
-    """Make a downloaded model the one that `make package` takes.
-
-    Args:
-        folder: in `build`, as training left it; gone afterwards.
-        build: its `model/` is replaced, whole or not at all.
-
-    Raises:
-        ContractError: it is no whole model.
-    """
-    try:
-        card = read_card(folder)
-    except ContractError:
-        shutil.rmtree(folder)
-        raise
-    model, before = build / "model", build / "model.before"
-    shutil.rmtree(before, ignore_errors=True)
-    if model.exists():
-        model.rename(before)
-    folder.rename(model)
-    shutil.rmtree(before, ignore_errors=True)
-    return card
 
 
 def describe(card: ModelCard) -> str:

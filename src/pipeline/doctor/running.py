@@ -102,6 +102,15 @@ def _jobs(account: Account, name: str) -> Iterator[Finding]:
         )
     if not jobs:
         yield ok("training jobs: none runs")
+    searches = pages(client, "list_hyper_parameter_tuning_jobs", "HyperParameterTuningJobSummaries",
+                     StatusEquals="InProgress", NameContains=name)  # fmt: skip
+    for search in searches:
+        if search["HyperParameterTuningJobName"].startswith(f"{name}-"):
+            yield warn(
+                f"search {search['HyperParameterTuningJobName']} runs",
+                "if nobody waits for it: aws sagemaker stop-hyper-parameter-tuning-job "
+                f"--hyper-parameter-tuning-job-name {search['HyperParameterTuningJobName']}",
+            )
 
 
 def _rate(prices: Prices, what: str, count: int = 1) -> str:

@@ -35,6 +35,8 @@ class Inputs:
     weights: str
     """`auto`, `imagenet`, `random` or `s3://...`."""
     hyperparameters: Hyperparameters
+    fingerprint: str
+    """Of code, data, weights and hyperparameters: the same inputs go on where others stopped."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,14 +67,15 @@ def prepare(
     data_uri = upload_dataset(s3, bucket, dataset, tell)
     weights = _upload_weights(options.weights, s3, bucket, tell)
     what = f"{code.sha256} {dataset.sha256} {weights} {hyperparameters}"
-    digest = hashlib.sha256(what.encode()).hexdigest()[:6]
+    digest = hashlib.sha256(what.encode()).hexdigest()
     return Inputs(
-        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest}",
+        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest[:6]}",
         bucket=bucket,
         code=code,
         data_uri=data_uri,
         weights=weights,
         hyperparameters=hyperparameters,
+        fingerprint=digest[:16],
     )
 
 

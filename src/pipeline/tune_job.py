@@ -175,9 +175,7 @@ def _tune(options: argparse.Namespace) -> None:
     best = found["BestTrainingJob"]["TrainingJobName"]
     job = sagemaker.describe_training_job(TrainingJobName=best)
     card = bring_job(s3, job, options.build)
-    options.hyperparameters.write_bytes(
-        as_json(best_settings(job, inputs.hyperparameters)) + b"\n"
-    )
+    options.hyperparameters.write_bytes(as_json(best_settings(job, inputs.hyperparameters)) + b"\n")
     say(f"{options.hyperparameters} has the values of {best}.")
     say(f"{options.build / 'model'}: {describe(card)}. `make package apply` deploys it.")
 

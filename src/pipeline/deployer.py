@@ -17,6 +17,7 @@ def deployer_policies(project: Project) -> dict[str, Document]:
         "looking": _looking(project),
         "storage": [*_state(project), *_bucket(project), *_logs(project)],
         "machines": _machines(project),
+        "jobs": _jobs(project),
         "serving": [*_sagemaker(project), *_lambda(project), *_monitoring(project)],
         "roles": _roles(project),
     }
@@ -146,11 +147,6 @@ def _logs(project: Project) -> list[Statement]:
             "ListTagsLogGroup "
             "PutRetentionPolicy TagResource UntagResource",
             [arn for group in groups for arn in (group, f"{group}:*")],
-        ),
-        allow(
-            "FollowTrainingJobs",
-            "logs:DescribeLogStreams GetLogEvents",
-            project.arn("logs", "log-group:/aws/sagemaker/TrainingJobs:*"),
         ),
     ]
 
@@ -301,11 +297,28 @@ def _sagemaker(project: Project) -> list[Statement]:
             "UpdateNotebookInstanceLifecycleConfig",
             of(f"notebook-instance/{name}", f"notebook-instance-lifecycle-config/{name}"),
         ),
+        allow(
+            "ManageScaling",
+            "application-autoscaling:DeleteScalingPolicy DeleteScheduledAction "
+            "DeregisterScalableTarget ListTagsForResource PutScalingPolicy PutScheduledAction "
+            "RegisterScalableTarget TagResource UntagResource",
+            project.arn("application-autoscaling", "scalable-target/*"),
+        ),
+    ]
+
+
+def _jobs(project: Project) -> list[Statement]:
+    """Training jobs and searches; what they leave is read with `_bucket`."""
+    jobs = [
+        project.arn("sagemaker", f"{kind}/{project.name}-*")
+        for kind in ("hyper-parameter-tuning-job", "training-job")
+    ]
+    return [
         # Only on the machines of the settings, so that a slip of the pen does not cost a fortune.
         allow(
             "StartJobs",
             "sagemaker:CreateHyperParameterTuningJob CreateTrainingJob",
-            of(f"hyper-parameter-tuning-job/{name}-*", f"training-job/{name}-*"),
+            jobs,
             only_type(project.job_type),
         ),
         allow(
@@ -313,14 +326,12 @@ def _sagemaker(project: Project) -> list[Statement]:
             "sagemaker:AddTags DescribeHyperParameterTuningJob DescribeTrainingJob "
             "ListTrainingJobsForHyperParameterTuningJob StopHyperParameterTuningJob "
             "StopTrainingJob",
-            of(f"hyper-parameter-tuning-job/{name}-*", f"training-job/{name}-*"),
+            jobs,
         ),
         allow(
-            "ManageScaling",
-            "application-autoscaling:DeleteScalingPolicy DeleteScheduledAction "
-            "DeregisterScalableTarget ListTagsForResource PutScalingPolicy PutScheduledAction "
-            "RegisterScalableTarget TagResource UntagResource",
-            project.arn("application-autoscaling", "scalable-target/*"),
+            "FollowTrainingJobs",
+            "logs:DescribeLogStreams GetLogEvents",
+            project.arn("logs", "log-group:/aws/sagemaker/TrainingJobs:*"),
         ),
     ]
 

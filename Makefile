@@ -104,7 +104,7 @@ package: .venv/infra ## Build the three archives of a release, the same bytes ev
 
 .PHONY: upload
 upload: .venv/infra build/terraform.rc ## Put the release's archives (and a DATA you name) into the bucket
-	$(AWS) python -m pipeline.upload $(TO_STAGE) $(if $(filter command environment,$(firstword $(origin DATA))),--data $(call path,$(DATA)))
+	$(AWS) python -m pipeline.upload $(TO_STAGE) --hyperparameters $(call path,$(HYPERPARAMETERS)) --search-space $(call path,$(SEARCH_SPACE)) $(if $(filter command environment,$(firstword $(origin DATA))),--data $(call path,$(DATA)))
 
 .PHONY: bootstrap
 bootstrap: .venv/infra ## Prepare an account once: state bucket, deployer (REMOVE=1 undoes it)

@@ -56,6 +56,8 @@ class Stack:
     name: str
     notebook_name: str | None
     region: str
+    serving_image: str | None
+    """Full address of the image of the endpoint that the notebook makes; null without one."""
     stage: str
     training_image: str
     """Full address of the image that SageMaker training and tuning jobs run."""

@@ -7,3 +7,8 @@ output "role_arn" {
   description = "The role that SageMaker training and tuning jobs run with."
   value       = module.role.arn
 }
+
+output "serving_image" {
+  description = "Full address of the image of the notebook's endpoint; null where there is none."
+  value       = try(local.addresses[1], null)
+}

@@ -1,7 +1,6 @@
 """What SageMaker is asked for: one training job, or a search that starts many of them."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -112,9 +111,9 @@ def script_settings(inputs: Inputs) -> dict[str, str]:
 def own_settings(inputs: Inputs, stack: Stack, settings: Settings) -> dict[str, str]:
     """What AWS's training toolkit is told: which script of which archive, and how to start it."""
     told = {
-        "sagemaker_program": json.dumps("train.py"),
-        "sagemaker_region": json.dumps(stack.region),
-        "sagemaker_submit_directory": json.dumps(f"s3://{inputs.bucket}/{inputs.code.key}"),
+        "sagemaker_program": "train.py",
+        "sagemaker_region": stack.region,
+        "sagemaker_submit_directory": f"s3://{inputs.bucket}/{inputs.code.key}",
     }
     if needs_torchrun(settings.training_job):
         told["sagemaker_torch_distributed_enabled"] = "true"

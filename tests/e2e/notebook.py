@@ -1,6 +1,5 @@
 """The notebook, run as on its instance: its files from the bucket, its role's rights."""
 
-import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ class Ran:
 
     told: str
     """All that its cells printed."""
+    folder: Path
+    """Where it ran, with the files that it was given."""
     jobs: list[str]
     """Names of the training jobs that it started, in a search or alone."""
 
@@ -49,15 +50,9 @@ def run_notebook(stage: Stage, folder: Path) -> Ran:
         os.environ.update(was)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     told = "".join(output["text"] for output in outputs if output["output_type"] == "stream")
-    return Ran(told=told, jobs=sorted(set(_jobs(stage)) - set(before)))
+    return Ran(told=told, folder=folder, jobs=sorted(set(_jobs(stage)) - set(before)))
 
 
 def _jobs(stage: Stage) -> list[str]:
     pages = stage.client("sagemaker").get_paginator("list_training_jobs").paginate()
     return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
-
-
-def outputs_of(file: Path) -> list[Any]:
-    """What a stored notebook keeps of its last run."""
-    cells = json.loads(file.read_text())["cells"]
-    return [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]

@@ -57,6 +57,7 @@ def settings(**jobs: Any) -> Settings:
 def complaints(operation: str, request: dict[str, Any]) -> str:
     """What boto3 would say to a request before it is sent."""
     model = Session().get_service_model("sagemaker").operation_model(operation)
+    assert model.input_shape is not None
     report: str = ParamValidator().validate(request, model.input_shape).generate_report()
     return report
 
@@ -66,9 +67,9 @@ def test_a_job_is_asked_for_as_awss_toolkit_wants_it() -> None:
 
     assert complaints("CreateTrainingJob", request) == ""
     assert request["HyperParameters"]["epochs"] == "3"
-    assert request["HyperParameters"]["sagemaker_program"] == '"train.py"'
+    assert request["HyperParameters"]["sagemaker_program"] == "train.py"
     assert request["HyperParameters"]["sagemaker_submit_directory"] == (
-        f'"s3://b/training/{DIGEST}/training.tar.gz"'
+        f"s3://b/training/{DIGEST}/training.tar.gz"
     )
     assert "sagemaker_torch_distributed_enabled" not in request["HyperParameters"]
     channels = [channel["ChannelName"] for channel in request["InputDataConfig"]]

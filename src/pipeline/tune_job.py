@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--search-space", type=Path, default=Path("config/search_space.json"), metavar="FILE"
     )
+    parser.add_argument("--trials", type=int, metavar="N", help="another number of trials")
     parser.add_argument("--parent", metavar="SEARCH", help="an earlier search to begin from")
     return run_verb(parser, argv, _tune)
 
@@ -153,6 +155,9 @@ def _tune(options: argparse.Namespace) -> None:
     s3, sagemaker = account.client("s3"), account.client("sagemaker")
     inputs = prepare(options, s3, stack.bucket, say)
     space = read_search_space(options.search_space, inputs.hyperparameters)
+    if options.trials is not None:
+        at_once = min(space.parallel_trials, options.trials)
+        space = replace(space, trials=options.trials, parallel_trials=at_once)
     parent = options.parent and sagemaker.describe_hyper_parameter_tuning_job(
         HyperParameterTuningJobName=options.parent
     )

@@ -53,7 +53,7 @@ def _trial_endpoint(account: Account, name: str) -> Iterator[Finding]:
     for found in pages(client, "list_endpoints", "Endpoints", NameContains=name):
         if found["EndpointName"] == name:
             yield warn(
-                f"endpoint {name}, the notebook's, is {found['EndpointStatus']} and costs by the hour",
+                f"endpoint {name}, the notebook's, is {found['EndpointStatus']}, by the hour",
                 f"aws sagemaker delete-endpoint --endpoint-name {name}",
             )
 

@@ -26,6 +26,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from tests.e2e.decided import until
 from tests.e2e.inventory import inventory
 from tests.e2e.killing import started
 from tests.e2e.notebook import Ran, run_notebook
@@ -596,8 +597,10 @@ def test_the_notebook_tunes_trains_deploys_and_asks_and_leaves_nothing_that_cost
 ) -> None:
     sagemaker = deployed.client("sagemaker")
 
-    endpoints = sagemaker.list_endpoints()["Endpoints"]
-    assert [one["EndpointName"] for one in endpoints] == [deployed.stack.name]
+    def endpoints() -> list[str]:
+        return [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]]
+
+    assert until(lambda: endpoints() == [deployed.stack.name]), endpoints()
     assert len(notebook.jobs) == 3
     assert re.search(r"^epoch +1: .*accuracy", notebook.told, re.MULTILINE)
     assert re.search(r"^\d+\.\w+: \w+ \(\d+%\)", notebook.told, re.MULTILINE)

@@ -15,6 +15,7 @@ PROFILE ?=
 PROCESSES ?= 1
 TRIALS ?=
 WORKERS ?=
+PARENT ?=
 IMAGE ?=
 TO ?=
 YES ?=
@@ -97,6 +98,10 @@ train-ec2: .venv/infra $(IMAGES) build/terraform.rc ## Train on the stage's EC2 
 train-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Train as a SageMaker training job
 	$(AWS) python -m pipeline.train_job $(TO_STAGE) --data $(call path,$(DATA)) $(OVERRIDES)
 
+.PHONY: tune-sagemaker
+tune-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Search SEARCH_SPACE with SageMaker's tuner (TRIALS=, PARENT=)
+	$(AWS) python -m pipeline.tune_job $(TO_STAGE) --data $(call path,$(DATA)) --search-space $(call path,$(SEARCH_SPACE)) $(OVERRIDES) $(if $(TRIALS),--trials $(TRIALS)) $(if $(PARENT),--parent "$(PARENT)")
+
 ##@ Service
 
 .PHONY: package
@@ -104,8 +109,8 @@ package: .venv/infra ## Build the three archives of a release, the same bytes ev
 	python -m pipeline.package $(TO_STAGE)
 
 .PHONY: upload
-upload: .venv/infra build/terraform.rc ## Put the release's archives into the bucket
-	$(AWS) python -m pipeline.upload $(TO_STAGE)
+upload: .venv/infra build/terraform.rc ## Put the release's archives (and a DATA you name) into the bucket
+	$(AWS) python -m pipeline.upload $(TO_STAGE) --hyperparameters $(call path,$(HYPERPARAMETERS)) --search-space $(call path,$(SEARCH_SPACE)) $(if $(filter command environment,$(firstword $(origin DATA))),--data $(call path,$(DATA)))
 
 .PHONY: bootstrap
 bootstrap: .venv/infra ## Prepare an account once: state bucket, deployer (REMOVE=1 undoes it)

@@ -16,13 +16,14 @@ locals {
   # Switched off, the endpoint is gone and the function stays: its address never changes.
   serving             = local.released && var.endpoint.mode != "off"
   absent_endpoint_arn = "arn:${data.aws_partition.this.partition}:sagemaker:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:endpoint/${var.name}"
+  notebook_endpoint   = "${var.name}-notebook"
   tags                = merge(var.tags, { project = var.name, stage = var.stage })
 
   # What each member calls by itself. Images, logs and metrics of SageMaker and Lambda are moved by
   # AWS, outside the VPC.
   called_from_inside = concat(
     ["ssm", "ssmmessages"],
-    local.released ? ["sagemaker.runtime"] : [],
+    local.released || var.notebook.enabled ? ["sagemaker.runtime"] : [],
     var.notebook.enabled ? ["logs", "sagemaker.api", "sts"] : [],
   )
 }
@@ -62,15 +63,23 @@ module "training_job" {
   bucket                   = module.storage.bucket
   name                     = var.name
   permissions_boundary_arn = var.permissions_boundary_arn
-  tags                     = local.tags
+  # The notebook tries a model on an endpoint of its own, with the role that made the model.
+  serving  = var.notebook.enabled ? { endpoint_name = local.notebook_endpoint, image = var.endpoint.image } : null
+  settings = var.training_job
+  tags     = local.tags
 }
 
 module "notebook" {
   source = "./modules/notebook"
   count  = var.notebook.enabled ? 1 : 0
 
-  bucket                   = module.storage.bucket
+  bucket = module.storage.bucket
+  endpoint = {
+    instance_type = var.endpoint.instance_type
+    name          = local.notebook_endpoint
+  }
   job_prefix               = var.name
+  job_type                 = var.training_job.instance_type
   name                     = var.name
   permissions_boundary_arn = var.permissions_boundary_arn
   settings                 = var.notebook

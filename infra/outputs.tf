@@ -24,7 +24,9 @@ output "stack" {
     name                  = var.name
     notebook_name         = one(module.notebook[*].name)
     region                = data.aws_region.this.name
+    serving_image         = module.training_job.serving_image
     stage                 = var.stage
+    training_image        = module.training_job.image
     training_job_role_arn = module.training_job.role_arn
   }
 }

@@ -214,3 +214,16 @@ variable "tags" {
   default     = {}
   nullable    = false
 }
+
+variable "training_job" {
+  description = "SageMaker training jobs, alone and in a search."
+  type = object({
+    image          = string
+    instance_count = number
+    instance_type  = string
+    max_hours      = number
+    spot           = bool
+    volume_gb      = number
+  })
+  nullable = false
+}

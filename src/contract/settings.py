@@ -145,6 +145,46 @@ class Storage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingJob:
+    """SageMaker training jobs, alone and in a search."""
+
+    image: str
+    """AWS's training image as `repository:tag`, or the full address of your own."""
+
+    instance_count: int
+    """Machines of one job; with more than one each takes a share of every batch."""
+
+    instance_type: str
+    """For example ml.m5.xlarge. Roles that start jobs may start this type only."""
+
+    max_hours: int
+    """A job is stopped after so many hours."""
+
+    spot: bool
+    """Use spare capacity: cheaper; an interrupted job goes on from its checkpoint."""
+
+    volume_gb: int
+    """Size of each machine's volume, in GiB."""
+
+    def __post_init__(self) -> None:
+        require(":" in self.image, "image must be repository:tag or a full image address.")
+        require(self.instance_type.startswith("ml."), "instance_type must start with 'ml.'.")
+        require(
+            "/" in self.image or self.with_gpu is not ("-cpu" in self.image),
+            f"image is {self.image} and instance_type {self.instance_type}: a type with a GPU "
+            "takes an image for CUDA, any other an image with -cpu.",
+        )
+        require(1 <= self.instance_count <= 16, "instance_count must be 1 to 16.")
+        require(1 <= self.max_hours <= 120, "max_hours must be 1 to 120.")
+        require(1 <= self.volume_gb <= 16384, "volume_gb must be 1 to 16384.")
+
+    @property
+    def with_gpu(self) -> bool:
+        """Whether its machines have GPUs."""
+        return re.match(r"ml\.(g|gr|p)[0-9]", self.instance_type) is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """One stage, complete."""
 
@@ -165,6 +205,7 @@ class Settings:
     scaling: Scaling
     stage: Literal["local", "aws"]
     storage: Storage
+    training_job: TrainingJob
     tags: dict[str, str] = field(default_factory=dict)
     """Added to every resource."""
 

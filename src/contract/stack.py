@@ -56,7 +56,11 @@ class Stack:
     name: str
     notebook_name: str | None
     region: str
+    serving_image: str | None
+    """Full address of the image of the endpoint that the notebook makes; null without one."""
     stage: str
+    training_image: str
+    """Full address of the image that SageMaker training and tuning jobs run."""
     training_job_role_arn: str
     """The role that SageMaker training and tuning jobs run with."""
 

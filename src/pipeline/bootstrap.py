@@ -47,9 +47,16 @@ def project_of(settings: Settings, account_id: str) -> Project:
         partition=partition_of(settings.region),
         boundary_arn=settings.permissions_boundary_arn,
         kms_key_arn=settings.storage.kms_key_arn,
-        own_repository=_own_repository(settings.endpoint.image, account_id, settings.region),
+        own_repositories=tuple(
+            dict.fromkeys(
+                name
+                for image in (settings.endpoint.image, settings.training_job.image)
+                if (name := _own_repository(image, account_id, settings.region))
+            )
+        ),
         own_vpc=settings.network.mode == "own",
         http_api=settings.function.api is not None,
+        job_type=settings.training_job.instance_type,
     )
 
 

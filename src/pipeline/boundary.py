@@ -1,6 +1,6 @@
 """The boundary: what no role of the project can do more than, whatever its policies say."""
 
-from pipeline.rights import Document, Project, allow, document
+from pipeline.rights import Document, Project, allow, document, only_type
 
 
 def boundary_policy(project: Project) -> Document:
@@ -12,12 +12,17 @@ def boundary_policy(project: Project) -> Document:
             f"/{name}/training",
             f"/aws/lambda/{name}",
             f"/aws/sagemaker/Endpoints/{name}",
+            f"/aws/sagemaker/Endpoints/{name}-notebook",
             "/aws/sagemaker/NotebookInstances",
             "/aws/sagemaker/TrainingJobs",
         )
     ]
     ec2 = [project.arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group",
                                                         "subnet")]  # fmt: skip
+    jobs = [
+        project.arn("sagemaker", f"{kind}/{name}-*")
+        for kind in ("hyper-parameter-tuning-job", "training-job")
+    ]
     statements = [
         allow("Objects", "s3:AbortMultipartUpload GetObject PutObject", f"{bucket}/*"),
         allow("Bucket", "s3:ListBucket", bucket),
@@ -53,11 +58,33 @@ def boundary_policy(project: Project) -> Document:
             "*",
         ),
         allow("Duty", "ssm:UpdateInstanceInformation", project.arn("ec2", "instance/*")),
-        allow("Ask", "sagemaker:InvokeEndpoint", project.arn("sagemaker", f"endpoint/{name}")),
+        allow(
+            "Ask",
+            "sagemaker:InvokeEndpoint",
+            [project.arn("sagemaker", f"endpoint/{end}") for end in (name, f"{name}-notebook")],
+        ),
+        allow(
+            "StartJobs",
+            "sagemaker:CreateHyperParameterTuningJob CreateTrainingJob",
+            jobs,
+            only_type(project.job_type),
+        ),
         allow(
             "Jobs",
-            "sagemaker:AddTags CreateTrainingJob DescribeTrainingJob StopTrainingJob",
-            project.arn("sagemaker", f"training-job/{name}-*"),
+            "sagemaker:AddTags DescribeHyperParameterTuningJob DescribeTrainingJob "
+            "ListTrainingJobsForHyperParameterTuningJob StopHyperParameterTuningJob "
+            "StopTrainingJob",
+            jobs,
+        ),
+        allow(
+            "TryModels",
+            "sagemaker:CreateEndpoint CreateEndpointConfig CreateModel DeleteEndpoint "
+            "DeleteEndpointConfig DeleteModel DescribeEndpoint DescribeEndpointConfig "
+            "DescribeModel",
+            [
+                project.arn("sagemaker", f"{kind}/{name}-notebook")
+                for kind in ("endpoint", "endpoint-config", "model")
+            ],
         ),
         allow(
             "Notebook",

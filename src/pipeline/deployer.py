@@ -1,6 +1,14 @@
 """The deployer's policies: what the verbs call, on the project's own things."""
 
-from pipeline.rights import PASSED_TO, Document, Project, Statement, allow, document
+from pipeline.rights import (
+    PASSED_TO,
+    Document,
+    Project,
+    Statement,
+    allow,
+    document,
+    only_type,
+)
 
 
 def deployer_policies(project: Project) -> dict[str, Document]:
@@ -9,6 +17,7 @@ def deployer_policies(project: Project) -> dict[str, Document]:
         "looking": _looking(project),
         "storage": [*_state(project), *_bucket(project), *_logs(project)],
         "machines": _machines(project),
+        "jobs": _jobs(project),
         "serving": [*_sagemaker(project), *_lambda(project), *_monitoring(project)],
         "roles": _roles(project),
     }
@@ -35,7 +44,7 @@ def trust(project: Project) -> Document:
 
 
 def _looking(project: Project) -> list[Statement]:
-    """AWS does not scope these to resources, but for the last, of the endpoint's own image."""
+    """AWS does not scope these to resources, but for the last, of images of this account."""
     statements = [
         allow(
             "LookAroundEc2",
@@ -64,16 +73,17 @@ def _looking(project: Project) -> list[Statement]:
         ),
         allow(
             "LookAtQuotas",
-            "ec2:DescribeRegions lambda:GetAccountSettings sagemaker:ListTrainingJobs "
+            "ec2:DescribeRegions lambda:GetAccountSettings "
+            "sagemaker:ListHyperParameterTuningJobs sagemaker:ListTrainingJobs "
             "servicequotas:GetServiceQuota servicequotas:ListServiceQuotas",
             "*",
         ),
         allow("FollowCommands", "ssm:DescribeInstanceInformation GetCommandInvocation", "*"),
         allow("FollowSubscriptions", "sns:GetSubscriptionAttributes Unsubscribe", "*"),
     ]
-    if project.own_repository:
-        repository = project.arn("ecr", f"repository/{project.own_repository}")
-        statements.append(allow("FindImage", "ecr:DescribeImages", repository))
+    repositories = [project.arn("ecr", f"repository/{name}") for name in project.own_repositories]
+    if repositories:
+        statements.append(allow("FindImages", "ecr:DescribeImages", repositories))
     return statements
 
 
@@ -137,11 +147,6 @@ def _logs(project: Project) -> list[Statement]:
             "ListTagsLogGroup "
             "PutRetentionPolicy TagResource UntagResource",
             [arn for group in groups for arn in (group, f"{group}:*")],
-        ),
-        allow(
-            "FollowTrainingJobs",
-            "logs:DescribeLogStreams GetLogEvents",
-            project.arn("logs", "log-group:/aws/sagemaker/TrainingJobs:*"),
         ),
     ]
 
@@ -293,16 +298,40 @@ def _sagemaker(project: Project) -> list[Statement]:
             of(f"notebook-instance/{name}", f"notebook-instance-lifecycle-config/{name}"),
         ),
         allow(
-            "RunTrainingJobs",
-            "sagemaker:AddTags CreateTrainingJob DescribeTrainingJob StopTrainingJob",
-            of(f"training-job/{name}-*"),
-        ),
-        allow(
             "ManageScaling",
             "application-autoscaling:DeleteScalingPolicy DeleteScheduledAction "
             "DeregisterScalableTarget ListTagsForResource PutScalingPolicy PutScheduledAction "
             "RegisterScalableTarget TagResource UntagResource",
             project.arn("application-autoscaling", "scalable-target/*"),
+        ),
+    ]
+
+
+def _jobs(project: Project) -> list[Statement]:
+    """Training jobs and searches; what they leave is read with `_bucket`."""
+    jobs = [
+        project.arn("sagemaker", f"{kind}/{project.name}-*")
+        for kind in ("hyper-parameter-tuning-job", "training-job")
+    ]
+    return [
+        # Only on the machines of the settings, so that a slip of the pen does not cost a fortune.
+        allow(
+            "StartJobs",
+            "sagemaker:CreateHyperParameterTuningJob CreateTrainingJob",
+            jobs,
+            only_type(project.job_type),
+        ),
+        allow(
+            "FollowJobs",
+            "sagemaker:AddTags DescribeHyperParameterTuningJob DescribeTrainingJob "
+            "ListTrainingJobsForHyperParameterTuningJob StopHyperParameterTuningJob "
+            "StopTrainingJob",
+            jobs,
+        ),
+        allow(
+            "FollowTrainingJobs",
+            "logs:DescribeLogStreams GetLogEvents",
+            project.arn("logs", "log-group:/aws/sagemaker/TrainingJobs:*"),
         ),
     ]
 

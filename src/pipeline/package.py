@@ -21,6 +21,8 @@ TRAINING_ARCHIVE = "training.tar.gz"
 FUNCTION_ARCHIVE = "function.zip"
 RELEASE_FILE = "release.tfvars.json"
 LOCKS = ("cpu.txt", "cuda.txt", "train.txt")
+JOB_LOCK = "job.txt"
+"""What AWS's training image lacks; its toolkit installs it before a job's script starts."""
 
 
 def package_release(root: Path, build: Path) -> Release:
@@ -50,14 +52,8 @@ def package_model(root: Path, build: Path) -> Artifact:
     """
     folder = build / "model"
     card = read_card(folder)
-    code = root / "src" / "inference" / "entry"
     entries = [Entry(name, folder / name) for name in (CARD_FILE, *card.files)]
-    entries += [
-        Entry(f"code/{file.name}", file)
-        for file in sorted(code.iterdir())
-        if file.suffix in {".py", ".txt"}
-    ]
-    entries += _sources(root, "inference", "code/") + _sources(root, "contract", "code/")
+    entries += _serving(root, "code/")
     write_tar_gz(entries, build / MODEL_ARCHIVE)
     return _artifact("model", build / MODEL_ARCHIVE)
 
@@ -68,9 +64,11 @@ def package_training(root: Path, build: Path) -> Artifact:
     entries = [
         Entry("run_on_instance.sh", source / "pipeline" / "run_on_instance.sh", executable=True),
         Entry("train.py", source / "training" / "entry" / "train.py"),
+        Entry("requirements.txt", root / "requirements" / JOB_LOCK),
     ]
     entries += [Entry(f"requirements/{name}", root / "requirements" / name) for name in LOCKS]
     entries += _sources(root, "training", "") + _sources(root, "contract", "")
+    entries += _serving(root, "serving/")  # a job packs it beside its model
     write_tar_gz(entries, build / TRAINING_ARCHIVE)
     return _artifact("training", build / TRAINING_ARCHIVE)
 
@@ -81,6 +79,20 @@ def package_function(root: Path, build: Path) -> Artifact:
     entries = [Entry(file.name, file) for file in folder.glob("*.py") if file.name != "__init__.py"]
     write_zip(entries, build / FUNCTION_ARCHIVE)
     return _artifact("function", build / FUNCTION_ARCHIVE)
+
+
+def _serving(root: Path, prefix: str) -> list[Entry]:
+    """What serves a model."""
+    entry = root / "src" / "inference" / "entry"
+    return [
+        *(
+            Entry(f"{prefix}{file.name}", file)
+            for file in sorted(entry.iterdir())
+            if file.suffix in {".py", ".txt"}
+        ),
+        *_sources(root, "inference", prefix),
+        *_sources(root, "contract", prefix),
+    ]
 
 
 def _sources(root: Path, room: str, prefix: str) -> list[Entry]:

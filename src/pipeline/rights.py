@@ -33,10 +33,12 @@ class Project:
     boundary_arn: str | None = None
     """The boundary that every role must have; null is the project's own."""
     kms_key_arn: str | None = None
-    own_repository: str | None = None
-    """Of the endpoint's image, where it is one of this account."""
+    own_repositories: tuple[str, ...] = ()
+    """Of the images of the endpoint and of jobs, where they are this account's."""
     own_vpc: bool = False
     http_api: bool = False
+    job_type: str = "ml.m5.xlarge"
+    """Instance type of training jobs; others cannot be started."""
 
     @property
     def own_boundary(self) -> str:
@@ -87,6 +89,12 @@ def allow(
         "Resource": resources if isinstance(resources, str) else list(resources),
     }
     return statement | ({"Condition": condition} if condition else {})
+
+
+def only_type(instance_type: str) -> Condition:
+    """Holds where a request names one instance type, and no other besides."""
+    key = "sagemaker:InstanceTypes"
+    return {"ForAllValues:StringEquals": {key: [instance_type]}, "Null": {key: "false"}}
 
 
 def document(statements: Sequence[Statement]) -> Document:

@@ -5,12 +5,15 @@
 #   RUN_ID, RUN_URI    the run, and s3://bucket/runs/<run-id>, which has hyperparameters.json
 #   DATA_URI           s3://bucket/data/<sha256>/
 #   WEIGHTS            auto, imagenet, random, or s3://bucket/weights/<sha256>/<file>
-# It writes status.json, train.log, model/ and output/ to RUN_URI.
+#   CHECKPOINTS_URI    s3://bucket/runs/checkpoints/<fingerprint>, of all runs with the same inputs
+# It writes status.json, train.log, model/ and output/ to RUN_URI. Checkpoints are sent every half
+# minute and at an interruption; a later run with the same inputs goes on from them.
 set -euo pipefail
 
 home="$HOME/kennel"
 mkdir -p "$home/tmp"
 export TMPDIR="$home/tmp" # pip unpacks gigabytes, and /tmp may be memory
+checkpoints="$home/checkpoints/$(basename "$CHECKPOINTS_URI")"
 child=""
 reporter=""
 
@@ -33,9 +36,15 @@ send_log() {
   aws s3 cp --only-show-errors train.log.part "$RUN_URI/train.log"
 }
 
+send_checkpoints() {
+  [ ! -d "$checkpoints" ] || aws s3 sync --only-show-errors "$checkpoints" "$CHECKPOINTS_URI"
+}
+
 report() {
-  local sent="" now
+  local sent="" now round=0
   while sleep 3; do
+    round=$((round + 1))
+    [ $((round % 10)) != 0 ] || send_checkpoints || true
     now=$(wc -c <train.log)
     if [ "$now" != "$sent" ]; then
       send_log && sent=$now
@@ -56,18 +65,24 @@ finish() {
   trap '' TERM INT
   trap - EXIT
   set +e
-  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+  if [ -n "$child" ]; then # training writes a checkpoint before it ends
+    kill -TERM "$child" 2>/dev/null
+    wait "$child"
+  fi
   [ -z "$reporter" ] || kill "$reporter" 2>/dev/null
   if [ "$code" = 0 ]; then
     echo "== Done."
   elif [ "$code" = 143 ]; then
     echo "== Interrupted: the machine was told to stop."
+    send_checkpoints
   else
     echo "== Failed with exit code $code."
   fi
   send_log
   if [ "$code" = 0 ]; then
     status "done" "The model is at $RUN_URI/model/"
+  elif [ "$code" = 143 ]; then
+    status "interrupted" "its checkpoints are at $CHECKPOINTS_URI/"
   else
     status "failed" "$(grep -v '^==' train.log | tail -n 1)"
   fi
@@ -125,6 +140,18 @@ fetch() {
     weights="$home/weights/$(basename "$WEIGHTS")"
     attempt aws s3 cp --only-show-errors "$WEIGHTS" "$weights"
   fi
+  attempt aws s3 sync --only-show-errors --no-progress "$CHECKPOINTS_URI" "$checkpoints"
+}
+
+# One process, or one for each GPU.
+train() {
+  local gpus
+  gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
+  local start=("$environment/bin/python")
+  [ "$gpus" -lt 2 ] || start+=(-m torch.distributed.run --standalone --nproc-per-node "$gpus")
+  attempt env PYTHONPATH=. PYTHONUNBUFFERED=1 "${start[@]}" -m training.main \
+    --data "$data" --model-dir model --output-dir output --cache-dir "$home/cache" \
+    --checkpoint-dir "$checkpoints" --hyperparameters hyperparameters.json --weights "$weights"
 }
 
 main() {
@@ -139,9 +166,7 @@ main() {
   phase fetching "Fetching the pictures"
   fetch
   phase training "Training"
-  attempt env PYTHONPATH=. PYTHONUNBUFFERED=1 "$environment/bin/python" -m training.main \
-    --data "$data" --model-dir model --output-dir output \
-    --hyperparameters hyperparameters.json --weights "$weights"
+  train
   phase uploading "Uploading the model"
   attempt aws s3 cp --recursive --only-show-errors output "$RUN_URI/output/"
   attempt aws s3 cp --recursive --only-show-errors model "$RUN_URI/model/"

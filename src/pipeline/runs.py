@@ -4,16 +4,15 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.hyperparameters import Hyperparameters, from_text, read_hyperparameters
-from contract.model_card import ModelCard, file_sha256, read_card
+from contract.model_card import ModelCard, file_sha256
 from contract.release import Artifact
-from contract.strict import ContractError, require
+from contract.strict import require
 from pipeline.aws import Client
 from pipeline.cli import say
 from pipeline.objects import is_there, put_once
@@ -36,6 +35,8 @@ class Inputs:
     weights: str
     """`auto`, `imagenet`, `random` or `s3://...`."""
     hyperparameters: Hyperparameters
+    fingerprint: str
+    """Of code, data, weights and hyperparameters: the same inputs go on where others stopped."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -66,14 +67,15 @@ def prepare(
     data_uri = upload_dataset(s3, bucket, dataset, tell)
     weights = _upload_weights(options.weights, s3, bucket, tell)
     what = f"{code.sha256} {dataset.sha256} {weights} {hyperparameters}"
-    digest = hashlib.sha256(what.encode()).hexdigest()[:6]
+    digest = hashlib.sha256(what.encode()).hexdigest()
     return Inputs(
-        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest}",
+        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest[:6]}",
         bucket=bucket,
         code=code,
         data_uri=data_uri,
         weights=weights,
         hyperparameters=hyperparameters,
+        fingerprint=digest[:16],
     )
 
 
@@ -140,30 +142,6 @@ def show(lines: Iterable[str]) -> None:
     for line in lines:
         if (text := shown(line)) is not None:
             say(f"  {text}")
-
-
-def adopt_model(folder: Path, build: Path) -> ModelCard:
-    """Make a downloaded model the one that `make package` takes.
-
-    Args:
-        folder: in `build`, as training left it; gone afterwards.
-        build: its `model/` is replaced, whole or not at all.
-
-    Raises:
-        ContractError: it is no whole model.
-    """
-    try:
-        card = read_card(folder)
-    except ContractError:
-        shutil.rmtree(folder)
-        raise
-    model, before = build / "model", build / "model.before"
-    shutil.rmtree(before, ignore_errors=True)
-    if model.exists():
-        model.rename(before)
-    folder.rename(model)
-    shutil.rmtree(before, ignore_errors=True)
-    return card
 
 
 def describe(card: ModelCard) -> str:

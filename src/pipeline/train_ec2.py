@@ -1,8 +1,10 @@
 """`make train-ec2`: trains on the stage's EC2 instance and brings the model to build/model.
 
 Code, pictures and weights go to the bucket; a command through Systems Manager starts a systemd
-unit on the instance, which reports to the bucket. The log is shown here as it grows. However the
-run ends, the instance is switched off: by itself when this computer has gone, from here else.
+unit on the instance, which reports to the bucket. The log is shown here as it grows, and what it
+costs. However the run ends, the instance is switched off: by itself when this computer has gone,
+from here else. Checkpoints go to the bucket too: after an interruption, by Ctrl-C or because spot
+capacity was taken away, the same command goes on from the last one.
 """
 
 import argparse
@@ -10,7 +12,6 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,12 +20,29 @@ from contract.stack import Stack
 from contract.strict import require
 from pipeline.aws import Account, Client, error_code, pages
 from pipeline.cli import Failed, find_place, run_verb, say, verb_parser
+from pipeline.cost.prices import read_prices
 from pipeline.instances import machine_state, run_command, running_since, start_machine, switch_off
-from pipeline.runs import Inputs, add_options, adopt_model, as_json, describe, prepare, show
+from pipeline.meter import Meter
+from pipeline.results import bring_run
+from pipeline.runs import Inputs, add_options, as_json, describe, prepare, show
 from pipeline.stacks import stack_of
 
 PAUSE_SECONDS = 2.0
-ENDED = frozenset({"done", "failed"})
+ENDED = frozenset({"done", "failed", "interrupted"})
+GOES_ON = "The same command goes on from its last checkpoint."
+
+
+class Bill:
+    """What the machine costs since it was started."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self._began = time.monotonic()
+
+    def spent(self) -> str:
+        """`3.1 minutes: $0.01`."""
+        seconds = time.monotonic() - self._began
+        return f"{seconds / 60:.1f} minutes: {self.meter.cost(seconds)}"
 
 
 class Follower:
@@ -71,6 +89,7 @@ def start_unit(account: Account, instance_id: str, inputs: Inputs, log_group: st
         "RUN_ID": inputs.run_id,
         "RUN_URI": run_uri,
         "WEIGHTS": inputs.weights,
+        "CHECKPOINTS_URI": f"s3://{inputs.bucket}/{checkpoints_prefix(inputs)}".rstrip("/"),
     }
     variables = " ".join(
         f"--setenv={shlex.quote(f'{name}={value}')}" for name, value in environment.items()
@@ -90,8 +109,13 @@ def start_unit(account: Account, instance_id: str, inputs: Inputs, log_group: st
     ], log_group)  # fmt: skip
 
 
-def follow(account: Account, instance_id: str, run_id: str, follower: Follower) -> None:
-    """Show a run's log until it ends.
+def checkpoints_prefix(inputs: Inputs) -> str:
+    """Where the checkpoints of all runs with the same inputs lie."""
+    return f"runs/checkpoints/{inputs.fingerprint}/"
+
+
+def follow(account: Account, instance_id: str, run_id: str, follower: Follower, bill: Bill) -> None:
+    """Show a run's log and cost until it ends.
 
     Raises:
         Failed: it failed, or its machine is gone.
@@ -106,21 +130,23 @@ def follow(account: Account, instance_id: str, run_id: str, follower: Follower) 
             return
         if status["phase"] == "failed":
             raise Failed(f"Run {run_id} failed: {status['message']}")
+        if status["phase"] == "interrupted":
+            raise Failed(f"Run {run_id} was interrupted; {status['message']}. {GOES_ON}")
         off = machine_state(account, instance_id) not in {"pending", "running"}
         if off and follower.status()["phase"] not in ENDED:
             raise Failed(
-                f"The machine went off before run {run_id} ended; its last lines were:\n"
+                f"The machine went off before run {run_id} ended. {GOES_ON} Its last lines were:\n"
                 + "\n".join(recent)
             )
+        if bill.meter.due():
+            say(f"  so far {bill.spent()}")
         time.sleep(PAUSE_SECONDS)
 
 
-def download_model(s3: Client, bucket: str, run_id: str, folder: Path) -> None:
-    """Fetch a run's model into an empty folder."""
-    prefix = f"runs/{run_id}/model/"
-    folder.mkdir(parents=True)
+def remove_checkpoints(s3: Client, bucket: str, prefix: str) -> None:
+    """A run that has ended needs none."""
     for item in pages(s3, "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix):
-        s3.download_file(bucket, item["Key"], str(folder / Path(item["Key"]).name))
+        s3.delete_object(Bucket=bucket, Key=item["Key"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,7 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    stack = stack_of(find_place(options))
+    place = find_place(options)
+    stack, settings = stack_of(place), place.settings.ec2_training
     account = Account(stack.region)
     s3 = account.client("s3")
     _refuse_second_run(account, stack)
@@ -141,19 +168,20 @@ def _train(options: argparse.Namespace) -> None:
         Key=f"runs/{inputs.run_id}/hyperparameters.json",
         Body=as_json(inputs.hyperparameters),
     )
-    began = time.monotonic()
+    prices = read_prices(stack.region)
+    bill = Bill(Meter(prices, f"ec2 {stack.ec2_training.instance_type}", spot=settings.spot))
+    say(f"Run {inputs.run_id} is on {bill.meter.rate()}.")
     instance_id = start_machine(account, stack.ec2_training, stack.name, inputs.run_id, say)
     try:
         start_unit(account, instance_id, inputs, stack.ec2_training.log_group)
         say(f"Run {inputs.run_id} goes on there, also when this computer is switched off.")
-        follow(account, instance_id, inputs.run_id, Follower(s3, stack.bucket, inputs.run_id))
+        follower = Follower(s3, stack.bucket, inputs.run_id)
+        follow(account, instance_id, inputs.run_id, follower, bill)
     finally:
         switch_off(account, stack.ec2_training, instance_id)
-        minutes = (time.monotonic() - began) / 60
-        say(f"{instance_id} is switched off; it ran for {minutes:.1f} minutes.")
-    folder = options.build / f"model.{inputs.run_id}"
-    download_model(s3, stack.bucket, inputs.run_id, folder)
-    card = adopt_model(folder, options.build)
+        say(f"{instance_id} is switched off; it ran for {bill.spent()}.")
+    card = bring_run(s3, stack.bucket, inputs.run_id, options.build)
+    remove_checkpoints(s3, stack.bucket, checkpoints_prefix(inputs))
     say(f"{options.build / 'model'}: {describe(card)}. `make package apply` deploys it.")
 
 

@@ -1,7 +1,7 @@
-"""`make upload`: the release's archives, and with --data a folder of pictures, to the bucket.
+"""`make upload`: the release's archives, the notebook, and with --data pictures, to the bucket.
 
-Everything is named by its content, so what is there already is not sent again, and nothing is
-ever overwritten.
+All but the notebook's files is named by its content, so what is there already is not sent again,
+and nothing is ever overwritten.
 """
 
 import argparse
@@ -15,8 +15,9 @@ from contract.release import Artifact, Release, read_release
 from contract.strict import require
 from pipeline.aws import Account, Client
 from pipeline.cli import find_place, run_verb, say, verb_parser
+from pipeline.notebook_files import Starts, upload_notebook
 from pipeline.objects import is_there, put_missing, put_once
-from pipeline.package import RELEASE_FILE
+from pipeline.package import RELEASE_FILE, package_training
 from pipeline.stacks import stack_of
 
 
@@ -113,17 +114,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Upload."""
     parser = verb_parser(__doc__)
     parser.add_argument("--data", type=Path, help="a folder of pictures to upload as well")
+    for name in ("hyperparameters", "search-space"):
+        default = Path("config") / f"{name.replace('-', '_')}.json"
+        parser.add_argument(
+            f"--{name}", type=Path, default=default, metavar="FILE", help="what the notebook uses"
+        )
     return run_verb(parser, argv, _upload)
 
 
 def _upload(options: argparse.Namespace) -> None:
     place = find_place(options)
-    release = read_release(place.build / RELEASE_FILE)
-    stack = stack_of(place)
+    file, stack = place.build / RELEASE_FILE, stack_of(place)
+    # The notebook trains a first model where there is no release yet.
+    release = None if stack.notebook_name and not file.exists() else read_release(file)
     s3 = Account(stack.region).client("s3")
-    upload_release(s3, stack.bucket, release, place.build, say)
+    if release is not None:
+        upload_release(s3, stack.bucket, release, place.build, say)
     if options.data:
         upload_dataset(s3, stack.bucket, read_dataset(options.data), say)
+    if stack.notebook_name:
+        code = package_training(Path(), place.build)
+        upload_archive(s3, stack.bucket, code, place.build, say)
+        starts = Starts(hyperparameters=options.hyperparameters, search_space=options.search_space)
+        upload_notebook(s3, stack, place, starts, code, say)
 
 
 if __name__ == "__main__":

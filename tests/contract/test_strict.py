@@ -63,6 +63,8 @@ VALID: dict[type, dict[str, Any]] = {
         "notebook_name": None,
         "region": "us-east-1",
         "stage": "local",
+        "serving_image": None,
+        "training_image": "pytorch:1",
         "training_job_role_arn": "arn",
     },
 }

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -25,8 +26,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from tests.e2e.decided import until
 from tests.e2e.inventory import inventory
 from tests.e2e.killing import started
+from tests.e2e.notebook import Ran, run_notebook
+from tests.e2e.sdk import SDKS_OWN_OF_A_JOB, SDKS_OWN_OF_A_SEARCH, differences
 from tests.e2e.stage import HYPERPARAMETERS, Stage, base64_of, changes, processes_below
 from tests.events.samples import Sample, samples
 from tests.events.samples import picture as picture_bytes
@@ -573,6 +577,41 @@ def test_ec2_and_sagemaker_train_the_same_model_as_the_laptop(deployed: Stage) -
     instance = deployed.stack.ec2_training.instance_id
     state = deployed.client("ec2").describe_instances(InstanceIds=[instance])
     assert state["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
+
+
+@pytest.fixture(scope="module")
+def notebook(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The notebook's run: a search of two trials, a training, an endpoint."""
+    folder = tmp_path_factory.mktemp("notebook")
+    space = folder.with_name("space.json")
+    decays = {"kind": "float", "low": 1e-05, "high": 0.1, "scale": "log"}
+    search = {"strategy": "random", "trials": 2, "parallel_trials": 2, "early_stopping": False}
+    space.write_text(json.dumps(search | {"space": {"weight_decay": decays}}))
+    data = deployed.build / "data" / "photos"
+    deployed.make("upload", HYPERPARAMETERS, f"SEARCH_SPACE={space}", f"DATA={data}")
+    return run_notebook(deployed, folder)
+
+
+def test_the_notebook_tunes_trains_deploys_and_asks_and_leaves_nothing_that_costs(
+    deployed: Stage, notebook: Ran
+) -> None:
+    sagemaker = deployed.client("sagemaker")
+
+    def endpoints() -> list[str]:
+        return [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]]
+
+    assert until(lambda: endpoints() == [deployed.stack.name]), endpoints()
+    assert len(notebook.jobs) == 3
+    assert re.search(r"^epoch +1: .*accuracy", notebook.told, re.MULTILINE)
+    assert re.search(r"^\d+\.\w+: \w+ \(\d+%\)", notebook.told, re.MULTILINE)
+    assert notebook.told.endswith("are gone.\n")
+
+
+def test_the_sdk_and_the_verbs_ask_sagemaker_for_the_same(deployed: Stage, notebook: Ran) -> None:
+    found = differences(deployed, notebook)
+
+    assert found["training job"] == SDKS_OWN_OF_A_JOB
+    assert found["search"] == SDKS_OWN_OF_A_SEARCH
 
 
 def test_destroy_leaves_what_a_new_account_has_and_no_process(deployed: Stage) -> None:

@@ -27,11 +27,14 @@ NEEDED: dict[str, dict[str, Any]] = {
     "network": {"name": "kennel"},
     "notebook": {
         "bucket": BUCKET,
+        "endpoint": {"instance_type": "ml.c7i.large", "name": "kennel-notebook"},
         "job_prefix": "kennel",
+        "job_type": "ml.m5.xlarge",
         "name": "kennel",
         "training_job_role_arn": "arn",
     },
     "storage": {"name": "kennel"},
+    "training_job": {"bucket": BUCKET, "name": "kennel"},
 }
 
 

@@ -68,6 +68,8 @@ output "stack" {
     notebook_name         = null
     region                = var.region
     stage                 = var.stage
+    serving_image         = null
+    training_image        = "pytorch:1"
     training_job_role_arn = "arn:aws:iam::123456789012:role/${var.name}"
   }
 }

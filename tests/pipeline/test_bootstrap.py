@@ -107,21 +107,21 @@ def test_a_boundary_of_the_account_is_used_and_none_is_made(account: Account, st
 
 
 @pytest.mark.parametrize(
-    ("address", "repository"),
+    ("address", "repositories"),
     [
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/dogs/serve:1", "dogs/serve"),
-        ("210987654321.dkr.ecr.us-east-1.amazonaws.com/dogs:1", None),
-        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/dogs:1", None),
-        ("pytorch-inference:2.6.0", None),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/dogs/serve:1", ("dogs/serve",)),
+        ("210987654321.dkr.ecr.us-east-1.amazonaws.com/dogs:1", ()),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/dogs:1", ()),
+        ("pytorch-inference:2.6.0", ()),
     ],
 )
 def test_the_deployer_looks_at_an_image_of_this_account_only(
-    stage: Stage, address: str, repository: str | None
+    stage: Stage, address: str, repositories: tuple[str, ...]
 ) -> None:
     settings = stage.place.settings
     changed = replace(settings, endpoint=replace(settings.endpoint, image=address))
 
-    assert project_of(changed, "123456789012").own_repository == repository
+    assert project_of(changed, "123456789012").own_repositories == repositories
 
 
 def test_what_it_made_is_told_from_what_a_stack_left(account: Account, project: Project) -> None:

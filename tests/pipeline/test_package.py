@@ -43,7 +43,10 @@ def test_two_checkouts_give_the_same_three_hashes_whatever_path_umask_and_time(
     here = package_release(checkout, checkout / "build")
     other = tmp_path / "another place" / "of other length"
     script = (
-        "import os, sys; os.umask(0o077); from pathlib import Path\n"
+        "import os, sys, types; os.umask(0o077); from pathlib import Path\n"
+        # One of the SDK's dependencies installs a package of this name.
+        "sys.modules['tests'] = types.ModuleType('tests')\n"
+        "sys.modules['tests'].__path__ = [str(Path('tests').resolve())]\n"
         "from tests.pipeline.test_package import copy_checkout\n"
         "from tests.pipeline.models import write_model\n"
         "from pipeline.package import main\n"
@@ -67,17 +70,17 @@ def test_two_checkouts_give_the_same_three_hashes_whatever_path_umask_and_time(
 
 
 @pytest.mark.parametrize(
-    ("changed", "archive"),
+    ("changed", "archives"),
     [
-        ("src/inference/server.py", 0),
-        ("src/training/__init__.py", 1),
-        ("requirements/train.txt", 1),
-        ("src/pipeline/run_on_instance.sh", 1),
-        ("src/lambda/handler.py", 2),
+        ("src/inference/server.py", [0, 1]),  # a job's model comes with the code that serves it
+        ("src/training/__init__.py", [1]),
+        ("requirements/train.txt", [1]),
+        ("src/pipeline/run_on_instance.sh", [1]),
+        ("src/lambda/handler.py", [2]),
     ],
 )
-def test_one_changed_byte_gives_its_archive_another_hash(
-    checkout: Path, changed: str, archive: int
+def test_one_changed_byte_gives_its_archives_other_hashes(
+    checkout: Path, changed: str, archives: list[int]
 ) -> None:
     before = hashes(package_release(checkout, checkout / "build"))
     with (checkout / changed).open("a") as file:
@@ -85,7 +88,7 @@ def test_one_changed_byte_gives_its_archive_another_hash(
 
     after = hashes(package_release(checkout, checkout / "build"))
 
-    assert [i for i in range(3) if before[i] != after[i]] == [archive]
+    assert [i for i in range(3) if before[i] != after[i]] == archives
 
 
 def test_the_model_archive_is_laid_out_as_sagemaker_wants_it(checkout: Path) -> None:
@@ -107,6 +110,16 @@ def test_the_training_archive_runs_by_itself(checkout: Path) -> None:
     assert modes["run_on_instance.sh"] == 0o755
     assert {"train.py", "training/__init__.py", "contract/strict.py"} <= modes.keys()
     assert {f"requirements/{name}.txt" for name in ("train", "cpu", "cuda")} <= modes.keys()
+    assert {"serving/serve.py", "serving/inference/server.py"} <= modes.keys()
+
+
+def test_a_job_installs_what_awss_image_lacks_and_what_is_locked() -> None:
+    lock = (REPOSITORY / "requirements" / "train.txt").read_text()
+
+    lacking = (REPOSITORY / "requirements" / "job.txt").read_text()
+
+    assert lacking.startswith("safetensors==")
+    assert lacking in lock
 
 
 def test_the_function_archive_has_the_handler_at_its_top(checkout: Path) -> None:

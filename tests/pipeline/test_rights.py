@@ -19,7 +19,7 @@ LONGEST = Project(
     partition="aws-us-gov",
     boundary_arn=f"arn:aws-us-gov:iam::{ACCOUNT}:policy/{'b' * 128}",
     kms_key_arn=f"arn:aws-us-gov:kms:ap-southeast-3:{ACCOUNT}:key/{'0' * 36}",
-    own_repository="r" * 100,
+    own_repositories=("r" * 100, "s" * 100),
     own_vpc=True,
     http_api=True,
 )

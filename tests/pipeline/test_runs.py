@@ -1,21 +1,17 @@
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.pipeline.models import write_model
 
-from contract.hyperparameters import Hyperparameters
-from contract.release import Artifact
-from contract.settings import read_settings
-from contract.stack import Ec2Training, Stack
 from contract.strict import ContractError
 from pipeline.changes import costs, summary
-from pipeline.runs import Inputs, adopt_model, read_overridden, shown
+from pipeline.runs import read_overridden, shown
 from pipeline.terraform import Change
-from pipeline.train_job import image_address, job_request
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "src" / "pipeline" / "run_on_instance.sh"
@@ -23,11 +19,15 @@ HYPERPARAMETERS = REPOSITORY / "config" / "hyperparameters.json"
 
 AWS = """#!/bin/sh
 # `aws s3 cp|sync [options] FROM TO` on folders: s3://bucket is the folder BUCKET.
+verb=$2
 shift 2
 while [ "${1#--}" != "$1" ]; do shift; done
 here() { echo "$1" | sed "s#^s3://bucket#$BUCKET#"; }
-mkdir -p "$(dirname "$(here "$2")")"
-cp -r "$(here "$1")" "$(here "$2")"
+from=$(here "$1") to=$(here "$2")
+mkdir -p "$(dirname "$to")"
+[ "$verb" = cp ] || [ -e "$from" ] || exit 0
+[ ! -d "$to" ] || from="$from/."
+cp -r "$from" "$to"
 """
 TRAINING = """
 import json, pathlib, sys, time
@@ -44,7 +44,7 @@ pathlib.Path(arguments["--model-dir"], "model.json").write_text("{}")
 class Machine:
     """A folder that is a machine: its home, its programs, and a bucket that is a folder."""
 
-    def __init__(self, root: Path, training: str) -> None:
+    def __init__(self, root: Path, training: str, *, installed: bool = True) -> None:
         self.bucket = root / "bucket"
         self.work = root / "home" / "run"
         self.run_folder = self.bucket / "runs" / "1"
@@ -70,8 +70,15 @@ class Machine:
         ):
             (programs / name).write_text(body)
             (programs / name).chmod(0o755)
+        if installed:
+            nothing = hashlib.sha256().hexdigest()[:12]
+            environment = root / "home" / "kennel" / f"environment-{nothing}"
+            (environment / "bin").mkdir(parents=True)
+            (environment / "complete").touch()
+            shutil.copy(programs / "python3", environment / "bin" / "python")
         self.environment = {
             "BUCKET": str(self.bucket),
+            "CHECKPOINTS_URI": "s3://bucket/runs/checkpoints/abc",
             "DATA_URI": "s3://bucket/data/abc",
             "HOME": str(root / "home"),
             "PATH": f"{programs}:/usr/bin:/bin",
@@ -90,7 +97,7 @@ class Machine:
 
 @pytest.mark.slow
 def test_a_run_leaves_model_log_and_status_and_switches_the_machine_off(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, TRAINING % "")
+    machine = Machine(tmp_path, TRAINING % "", installed=False)
 
     with machine.start() as process:
         code = process.wait()
@@ -129,9 +136,57 @@ def test_a_run_that_is_ended_says_so_and_switches_the_machine_off(tmp_path: Path
         code = process.wait()
 
     assert code == 143
-    assert machine.status()["phase"] == "failed"
+    assert machine.status()["phase"] == "interrupted"
     assert "Interrupted" in (machine.run_folder / "train.log").read_text()
     assert machine.off.exists()
+
+
+SAVES = """
+saved = pathlib.Path(arguments["--checkpoint-dir"], "a")
+if not saved.exists():
+    def save(*_):
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        saved.write_text("half of it")
+        sys.exit(143)
+    import signal
+    signal.signal(signal.SIGTERM, save)
+    open(%r, "w").close()
+    time.sleep(600)
+print(saved.read_text(), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_from_its_checkpoint_on_another_machine(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    machine = Machine(tmp_path, TRAINING % (SAVES % str(ready)))
+    with machine.start() as process:
+        ready.read_bytes()
+        process.terminate()
+        interrupted = process.wait()
+    shutil.rmtree(tmp_path / "home" / "kennel" / "checkpoints")
+
+    with machine.start() as process:
+        code = process.wait()
+
+    assert (interrupted, code) == (143, 0)
+    assert "half of it" in (machine.run_folder / "train.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_machine_with_two_gpus_trains_with_two_processes(tmp_path: Path) -> None:
+    tell = 'import os; print("I am", os.environ["RANK"], os.environ["WORLD_SIZE"]); sys.exit(0)'
+    machine = Machine(tmp_path, TRAINING % tell)
+    lists = tmp_path / "bin" / "nvidia-smi"
+    lists.write_text("#!/bin/sh\necho GPU 0\necho GPU 1\n")
+    lists.chmod(0o755)
+
+    with machine.start() as process:
+        process.wait()
+
+    log = (machine.run_folder / "train.log").read_text()
+    assert {"I am 0 2", "I am 1 2"} <= set(log.splitlines())
 
 
 def test_the_script_is_well_formed() -> None:
@@ -161,83 +216,6 @@ def test_overrides_are_read_as_hyperparameters() -> None:
 def test_a_wrong_override_is_refused(text: str) -> None:
     with pytest.raises(ContractError, match="epoch"):
         read_overridden(HYPERPARAMETERS, [text])
-
-
-def test_a_downloaded_model_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    write_model(tmp_path / "model", b"old")
-    write_model(tmp_path / "model.new", b"new")
-
-    adopt_model(tmp_path / "model.new", tmp_path)
-
-    assert (tmp_path / "model" / "weights.safetensors").read_bytes() == b"new"
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_half_a_model_leaves_the_one_before(tmp_path: Path) -> None:
-    write_model(tmp_path / "model", b"old")
-    write_model(tmp_path / "model.new", b"new")
-    (tmp_path / "model.new" / "weights.safetensors").unlink()
-
-    with pytest.raises(ContractError, match="missing"):
-        adopt_model(tmp_path / "model.new", tmp_path)
-
-    assert (tmp_path / "model" / "weights.safetensors").read_bytes() == b"old"
-
-
-def test_a_training_job_is_asked_for_as_awss_toolkit_wants_it() -> None:
-    digest = "a" * 64
-    inputs = Inputs(
-        run_id="1",
-        bucket="b",
-        code=Artifact(key=f"training/{digest}/training.tar.gz", sha256=digest),
-        data_uri="s3://b/data/c/",
-        weights="s3://b/weights/d/w.pth",
-        hyperparameters=Hyperparameters(epochs=3),
-    )
-    stack = Stack(
-        account_id="1",
-        bucket="b",
-        ec2_training=Ec2Training(
-            instance_id=None, instance_type="t", launch_template_id="l", log_group="g", max_hours=4
-        ),
-        endpoint=None,
-        function=None,
-        model_version=None,
-        name="kennel",
-        notebook_name=None,
-        region="eu-west-1",
-        stage="aws",
-        training_job_role_arn="arn:role",
-    )
-    settings = read_settings(REPOSITORY / "config" / "aws.tfvars.json")
-
-    request = job_request(inputs, stack, settings, "pytorch-training:1", "ml.m5.xlarge")
-
-    assert request["HyperParameters"]["epochs"] == "3"
-    assert request["HyperParameters"]["sagemaker_program"] == '"train.py"'
-    assert request["HyperParameters"]["sagemaker_submit_directory"] == (
-        f'"s3://b/training/{digest}/training.tar.gz"'
-    )
-    assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == [
-        "training",
-        "weights",
-    ]
-    assert request["OutputDataConfig"] == {"S3OutputPath": "s3://b/jobs/"}
-
-
-@pytest.mark.parametrize(
-    ("image", "region", "address"),
-    [
-        ("p:1", "us-east-1", "763104351884.dkr.ecr.us-east-1.amazonaws.com/p:1"),
-        ("p:1", "eu-south-1", "692866216735.dkr.ecr.eu-south-1.amazonaws.com/p:1"),
-        ("p:1", "cn-north-1", "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn/p:1"),
-        ("me.example/p:1", "us-east-1", "me.example/p:1"),
-    ],
-)
-def test_awss_images_come_from_its_registry_of_the_region(
-    image: str, region: str, address: str
-) -> None:
-    assert image_address(image, region) == address
 
 
 def test_a_plan_is_summed_up_by_kind_of_change() -> None:

@@ -8,6 +8,10 @@ locals {
   account    = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
   arn        = "arn:${data.aws_partition.this.partition}"
   bucket_arn = "${local.arn}:s3:::${var.bucket.name}"
+  job_arns = [
+    for kind in ["hyper-parameter-tuning-job", "training-job"] :
+    "${local.arn}:sagemaker:${local.account}:${kind}/${var.job_prefix}-*"
+  ]
 }
 
 data "aws_iam_policy_document" "this" {
@@ -29,15 +33,74 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
+  # Only on the machines of the settings, so that a slip of the pen does not cost a fortune.
   statement {
-    sid = "RunTrainingJobs"
+    sid       = "StartJobs"
+    actions   = ["sagemaker:CreateHyperParameterTuningJob", "sagemaker:CreateTrainingJob"]
+    resources = local.job_arns
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "sagemaker:InstanceTypes"
+      values   = [var.job_type]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "sagemaker:InstanceTypes"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid = "FollowJobs"
     actions = [
       "sagemaker:AddTags",
-      "sagemaker:CreateTrainingJob",
+      "sagemaker:DescribeHyperParameterTuningJob",
       "sagemaker:DescribeTrainingJob",
+      "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+      "sagemaker:StopHyperParameterTuningJob",
       "sagemaker:StopTrainingJob",
     ]
-    resources = ["${local.arn}:sagemaker:${local.account}:training-job/${var.job_prefix}-*"]
+    resources = local.job_arns
+  }
+
+  # The endpoint that a model is tried on: one name, one instance type.
+  statement {
+    sid       = "SizeOwnEndpoint"
+    actions   = ["sagemaker:CreateEndpointConfig"]
+    resources = ["${local.arn}:sagemaker:${local.account}:endpoint-config/${var.endpoint.name}"]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "sagemaker:InstanceTypes"
+      values   = [var.endpoint.instance_type]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "sagemaker:InstanceTypes"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid = "TryModels"
+    actions = [
+      "sagemaker:CreateEndpoint",
+      "sagemaker:CreateModel",
+      "sagemaker:DeleteEndpoint",
+      "sagemaker:DeleteEndpointConfig",
+      "sagemaker:DeleteModel",
+      "sagemaker:DescribeEndpoint",
+      "sagemaker:DescribeEndpointConfig",
+      "sagemaker:DescribeModel",
+      "sagemaker:InvokeEndpoint",
+    ]
+    resources = [
+      for kind in ["endpoint", "endpoint-config", "model"] :
+      "${local.arn}:sagemaker:${local.account}:${kind}/${var.endpoint.name}"
+    ]
   }
 
   statement {

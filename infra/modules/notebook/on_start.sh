@@ -12,6 +12,11 @@ echo '*/5 * * * * root python3 /opt/kennel/idle_stop.py ${idle_minutes} 2>&1 | l
   >/etc/cron.d/kennel-idle-stop
 chmod 644 /etc/cron.d/kennel-idle-stop
 
-# A notebook that was changed here stays as it is: only newer files of the bucket come down.
-sudo -u ec2-user aws s3 sync --no-progress \
-  's3://${bucket_name}/notebooks/' /home/ec2-user/SageMaker/kennel/
+# A notebook that was changed here stays as it is: only newer files of the bucket come down. What
+# `make upload` puts there later comes within five minutes.
+cat >/opt/kennel/sync.sh <<'SYNC'
+aws s3 sync --no-progress 's3://${bucket_name}/notebooks/' /home/ec2-user/SageMaker/kennel/
+SYNC
+echo '*/5 * * * * ec2-user bash /opt/kennel/sync.sh 2>&1 | logger -t sync' >/etc/cron.d/kennel-sync
+chmod 644 /etc/cron.d/kennel-sync
+sudo -u ec2-user bash /opt/kennel/sync.sh

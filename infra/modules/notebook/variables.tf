@@ -7,8 +7,23 @@ variable "bucket" {
   nullable = false
 }
 
+variable "endpoint" {
+  description = "The endpoint that it may make, to try a model, and remove again."
+  type = object({
+    instance_type = string
+    name          = string
+  })
+  nullable = false
+}
+
 variable "job_prefix" {
   description = "Training jobs that it may run are called <job_prefix>-..."
+  type        = string
+  nullable    = false
+}
+
+variable "job_type" {
+  description = "Instance type of the jobs that it may run."
   type        = string
   nullable    = false
 }

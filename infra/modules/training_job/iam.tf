@@ -34,7 +34,10 @@ data "aws_iam_policy_document" "this" {
       "logs:DescribeLogStreams",
       "logs:PutLogEvents",
     ]
-    resources = ["${local.arn}:logs:${local.account}:log-group:/aws/sagemaker/TrainingJobs:*"]
+    resources = [
+      for group in concat(["/aws/sagemaker/TrainingJobs"], local.serving_group) :
+      "${local.arn}:logs:${local.account}:log-group:${group}:*"
+    ]
   }
 
   # CloudWatch does not scope this call to a resource, only to a namespace.
@@ -46,11 +49,10 @@ data "aws_iam_policy_document" "this" {
     condition {
       test     = "StringEquals"
       variable = "cloudwatch:namespace"
-      values   = ["/aws/sagemaker/TrainingJobs"]
+      values   = concat(["/aws/sagemaker/TrainingJobs"], var.serving == null ? [] : ["/aws/sagemaker/Endpoints"])
     }
   }
 
-  # AWS's images live in AWS's accounts, one per region; yours in your own.
   statement {
     sid = "PullImage"
     actions = [
@@ -58,7 +60,7 @@ data "aws_iam_policy_document" "this" {
       "ecr:BatchGetImage",
       "ecr:GetDownloadUrlForLayer",
     ]
-    resources = ["${local.arn}:ecr:${data.aws_region.this.name}:*:repository/*pytorch-training*"]
+    resources = [for part in local.image_parts : "${local.arn}:ecr:${part.region}:${part.account}:repository/${part.repository}"]
   }
 
   # A login is for the whole registry.

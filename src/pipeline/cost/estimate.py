@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.cost.bill import Assumptions, Estimate
 from pipeline.cost.planned import Planned
 from pipeline.cost.prices import Prices
-from pipeline.cost.rules import FREE, RULES, Ledger
+from pipeline.cost.rules import FREE, RULES, Ledger, training_jobs
 
 
 def estimate(
@@ -28,6 +28,9 @@ def estimate(
     for kind, rule in RULES.items():
         for resource in planned.of(kind):
             rule(ledger, resource)
+    jobs = plan.get("variables", {}).get("training_job", {}).get("value")
+    if jobs is not None:
+        training_jobs(ledger, jobs)
     return Estimate(
         region=prices.region,
         lines=tuple(ledger.lines),

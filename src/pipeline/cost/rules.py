@@ -1,6 +1,6 @@
 """Who costs what: one rule for each kind of resource that AWS charges for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.cost.bill import HOURS, SECONDS, THOUSAND, Assumptions, Line
@@ -154,6 +154,14 @@ def _training(bill: Ledger, template: Resource) -> None:
         idle=size if kept else 0,
         at_most=size,
     )
+
+
+def training_jobs(bill: Ledger, jobs: Mapping[str, Any]) -> None:
+    """Terraform makes no job: what one costs is known from the settings alone."""
+    count, price = jobs["instance_count"], f"training {jobs['instance_type']}"
+    machines = f"{count} {jobs['instance_type']} at {bill.rate(price)}"
+    spot = ", less as spot" if jobs["spot"] else ""
+    bill.add(f"a job: {machines}{spot} while it runs", price, at_most=count * HOURS)
 
 
 def _function(bill: Ledger, function: Resource) -> None:

@@ -13,7 +13,7 @@ from pipeline.cli import Failed, Place, find_place, run_verb, say, verb_parser
 from pipeline.doctor.account import check_region
 from pipeline.doctor.artifacts import check_artifacts
 from pipeline.doctor.findings import Finding, fail, looked_at, ok
-from pipeline.doctor.images import check_endpoint_image, check_machine_image
+from pipeline.doctor.images import check_containers, check_machine_image
 from pipeline.doctor.quotas import check_concurrency, check_ec2, check_sagemaker
 from pipeline.doctor.running import check_running
 from pipeline.doctor.state import check_state
@@ -65,7 +65,7 @@ def _checks(account: Account, place: Place, account_id: str) -> list[Check]:
         ("Lambda's quota", lambda: check_concurrency(account, settings)),
         ("SageMaker's quotas", lambda: check_sagemaker(account, settings)),
         ("EC2's quota", lambda: check_ec2(account, settings)),
-        ("the endpoint's image", lambda: check_endpoint_image(account, settings)),
+        ("the containers' images", lambda: check_containers(account, settings)),
         ("the training image", lambda: check_machine_image(account, settings)),
         ("the release", lambda: check_artifacts(account, place, bucket)),
         ("the state", lambda: check_state(account, place)),

@@ -15,20 +15,23 @@ from pipeline.doctor.findings import Finding, fail, ok, warn
 LIFE_ENDS = Path(__file__).with_name("life_ends.toml")
 
 
-def check_endpoint_image(account: Account, settings: Settings) -> Iterator[Finding]:
-    """The container image of the endpoint."""
-    image = settings.endpoint.image
-    if "/" in image:
-        yield from _own_image(account, image)
-    else:
-        yield patched(f"endpoint image {image}", image)
+def check_containers(account: Account, settings: Settings) -> Iterator[Finding]:
+    """The container images of the endpoint and of training jobs."""
+    for what, setting, image in (
+        ("endpoint", "endpoint.image", settings.endpoint.image),
+        ("job", "training_job.image", settings.training_job.image),
+    ):
+        if "/" in image:
+            yield from _own_image(account, f"{what} image {image}", setting, image)
+        else:
+            yield patched(f"{what} image {image}", image)
 
 
-def _own_image(account: Account, image: str) -> Iterator[Finding]:
+def _own_image(account: Account, what: str, setting: str, image: str) -> Iterator[Finding]:
     address, _, name = image.partition("/")
     owner, _, rest = address.partition(".dkr.ecr.")
     if owner != account.account_id() or not rest.startswith(f"{account.region}."):
-        yield ok(f"endpoint image {image}: of another account or region, not looked at")
+        yield ok(f"{what}: of another account or region, not looked at")
         return
     repository, digest, tag = re.split(r"(@|:)", name, maxsplit=1)
     wanted = {"imageDigest": tag} if digest == "@" else {"imageTag": tag}
@@ -37,9 +40,9 @@ def _own_image(account: Account, image: str) -> Iterator[Finding]:
     except ClientError as error:
         if error_code(error) not in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             raise
-        yield fail(f"endpoint image {image} does not exist", "push it, or set endpoint.image")
+        yield fail(f"{what} does not exist", f"push it, or set {setting}")
     else:
-        yield ok(f"endpoint image {image}")
+        yield ok(what)
 
 
 def image_parameter(training: Ec2Training) -> str:

@@ -11,8 +11,6 @@ from pipeline.doctor.findings import Finding, fail, ok, warn
 
 UNRESERVED = 100
 """What AWS wants to stay unreserved of an account's concurrent executions."""
-TRAINING_TYPE = "ml.m5.xlarge"
-"""What `make train-sagemaker` asks for."""
 ON_DEMAND = {"G and VT": "L-DB2E81BA", "P": "L-417A185B", "Standard": "L-1216C47A"}
 SPOT = {"G and VT": "L-3819A6DF", "P": "L-7212CCBC", "Standard": "L-34B43A08"}
 """EC2's quotas by group of families, in virtual processors."""
@@ -53,7 +51,10 @@ def check_sagemaker(account: Account, settings: Settings) -> Iterator[Finding]:
         quota["QuotaName"]: quota
         for quota in pages(client, "list_service_quotas", "Quotas", ServiceCode="sagemaker")
     }
-    wanted: list[tuple[str, int, int]] = [(f"{TRAINING_TYPE} for training job usage", 1, 1)]
+    jobs = settings.training_job
+    use = "spot training job usage" if jobs.spot else "training job usage"
+    count = jobs.instance_count
+    wanted: list[tuple[str, int, int]] = [(f"{jobs.instance_type} for {use}", count, count)]
     if settings.endpoint.mode == "real-time":
         low, high = settings.scaling.min_instances, settings.scaling.max_instances
         # A blue/green update holds the old fleet and the new one at once.

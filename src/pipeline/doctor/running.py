@@ -15,6 +15,7 @@ def check_running(account: Account, settings: Settings) -> Iterator[Finding]:
     """Endpoint, notebook, instances and jobs."""
     prices = read_prices(settings.region)
     yield from _endpoint(account, settings.name, prices)
+    yield from _trial_endpoint(account, f"{settings.name}-notebook")
     yield from _notebook(account, settings.name, prices)
     yield from _instances(account, settings.name, prices)
     yield from _jobs(account, settings.name)
@@ -44,6 +45,17 @@ def _endpoint(account: Account, name: str, prices: Prices) -> Iterator[Finding]:
         else:
             rate = _rate(prices, f"hosting {kind}", count)
             yield ok(f"endpoint {name} is {status} with {count} {kind}{rate}")
+
+
+def _trial_endpoint(account: Account, name: str) -> Iterator[Finding]:
+    """The notebook's endpoint, which its last cell removes."""
+    client = account.client("sagemaker")
+    for found in pages(client, "list_endpoints", "Endpoints", NameContains=name):
+        if found["EndpointName"] == name:
+            yield warn(
+                f"endpoint {name}, the notebook's, is {found['EndpointStatus']}, by the hour",
+                f"aws sagemaker delete-endpoint --endpoint-name {name}",
+            )
 
 
 def _notebook(account: Account, name: str, prices: Prices) -> Iterator[Finding]:
@@ -102,6 +114,15 @@ def _jobs(account: Account, name: str) -> Iterator[Finding]:
         )
     if not jobs:
         yield ok("training jobs: none runs")
+    searches = pages(client, "list_hyper_parameter_tuning_jobs", "HyperParameterTuningJobSummaries",
+                     StatusEquals="InProgress", NameContains=name)  # fmt: skip
+    for search in searches:
+        if search["HyperParameterTuningJobName"].startswith(f"{name}-"):
+            yield warn(
+                f"search {search['HyperParameterTuningJobName']} runs",
+                "if nobody waits for it: aws sagemaker stop-hyper-parameter-tuning-job "
+                f"--hyper-parameter-tuning-job-name {search['HyperParameterTuningJobName']}",
+            )
 
 
 def _rate(prices: Prices, what: str, count: int = 1) -> str:

@@ -11,8 +11,9 @@ from tests.e2e.decided import until
 from tests.e2e.flows.flow import Flow, Flows, allowed
 
 PREFIX = "proof"
+JOB_TYPE, ENDPOINT_TYPE = "ml.m5.xlarge", "ml.c7i.large"
+"""What the settings say; the notebook may ask for no other."""
 TRAIN = b"print('accuracy=1.0')\n"
-IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0"
 
 
 def job_request(flows: Flows, number: int) -> dict[str, Any]:
@@ -22,7 +23,10 @@ def job_request(flows: Flows, number: int) -> dict[str, Any]:
     code = f"s3://{stack.bucket}/training/{PREFIX}/code.tar.gz"
     return {
         "TrainingJobName": f"{stack.name}-{PREFIX}-{number}",
-        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {
+            "TrainingImage": stack.training_image,
+            "TrainingInputMode": "File",
+        },
         "RoleArn": stack.training_job_role_arn,
         "HyperParameters": {
             "sagemaker_program": json.dumps("train.py"),
@@ -30,7 +34,7 @@ def job_request(flows: Flows, number: int) -> dict[str, Any]:
         },
         "InputDataConfig": [{"ChannelName": "training", "DataSource": {"S3DataSource": source}}],
         "OutputDataConfig": {"S3OutputPath": f"s3://{stack.bucket}/jobs/"},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+        "ResourceConfig": {"InstanceType": JOB_TYPE, "InstanceCount": 1, "VolumeSizeInGB": 5},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     }
 
@@ -149,7 +153,10 @@ class NotebookFlows(Flows):
         return {
             "ReadArtifacts": self.read,
             "ListArtifacts": self.sync,
-            "RunTrainingJobs": self.train,
+            "StartJobs": self.train,
+            "FollowJobs": self.describe,
+            "SizeOwnEndpoint": self.size,
+            "TryModels": self.try_model,
             "PassTrainingRole": self.train,
             "FollowTrainingJobs": self.follow,
             "StopItself": self.stop,
@@ -181,6 +188,39 @@ class NotebookFlows(Flows):
     def train(self) -> bool:
         request = job_request(self, next(self._numbers))
         return allowed(lambda: self.own("sagemaker").create_training_job(**request))
+
+    def describe(self) -> bool:
+        request = job_request(self, next(self._numbers))
+        name = request["TrainingJobName"]
+        self.client("sagemaker").create_training_job(**request)
+        return allowed(lambda: self.own("sagemaker").describe_training_job(TrainingJobName=name))
+
+    def size(self) -> bool:
+        name = f"{self.stack.name}-notebook"
+        variant = {"VariantName": "trial", "ModelName": name, "InitialInstanceCount": 1}
+        variants = [variant | {"InstanceType": ENDPOINT_TYPE}]
+        about: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": variants}
+        admin = self.client("sagemaker")
+        admin.create_model(**self.model())
+        done = allowed(lambda: self.own("sagemaker").create_endpoint_config(**about))
+        if done:
+            admin.delete_endpoint_config(EndpointConfigName=name)
+        admin.delete_model(ModelName=name)
+        return done
+
+    def try_model(self) -> bool:
+        about = self.model()
+        done = allowed(lambda: self.own("sagemaker").create_model(**about))
+        if done:
+            self.client("sagemaker").delete_model(ModelName=about["ModelName"])
+        return done
+
+    def model(self) -> dict[str, Any]:
+        return {
+            "ModelName": f"{self.stack.name}-notebook",
+            "ExecutionRoleArn": self.stack.training_job_role_arn,
+            "PrimaryContainer": {"Image": self.stack.serving_image},
+        }
 
     def follow(self) -> bool:
         group = "/aws/sagemaker/TrainingJobs"

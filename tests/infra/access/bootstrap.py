@@ -11,7 +11,7 @@ PROJECT = Project(
     account_id="123456789012",
     region="us-east-1",
     kms_key_arn="arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
-    own_repository="kennel",
+    own_repositories=("kennel",),
     own_vpc=True,
     http_api=True,
 )

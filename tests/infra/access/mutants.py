@@ -80,7 +80,8 @@ def _of_conditions(statement: Statement) -> Iterator[tuple[str, Statement]]:
             del dropped["Condition"][operator][key]
             yield f"dropped condition {key}", dropped
             wider = copy.deepcopy(statement)
-            more = ["true", "false"] if operator == "Bool" else [*as_list(values), "wider"]
+            truth = operator in ("Bool", "Null")
+            more = ["true", "false"] if truth else [*as_list(values), "wider"]
             wider["Condition"][operator][key] = more
             yield f"one more value of {key}", wider
 

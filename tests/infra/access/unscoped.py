@@ -25,7 +25,8 @@ _REASONS = {
         "lambda:ListFunctions logs:DescribeLogGroups s3:ListAllMyBuckets "
         "sagemaker:ListEndpointConfigs sagemaker:ListEndpoints sagemaker:ListModels "
         "sagemaker:ListNotebookInstanceLifecycleConfigs sagemaker:ListNotebookInstances "
-        "sagemaker:ListTrainingJobs sns:ListTopics sqs:ListQueues"
+        "sagemaker:ListHyperParameterTuningJobs sagemaker:ListTrainingJobs sns:ListTopics "
+        "sqs:ListQueues"
     ),
     "Application Auto Scaling scopes none of its Describe calls": (
         "application-autoscaling:DescribeScalableTargets "

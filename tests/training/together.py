@@ -97,7 +97,8 @@ def gradients_together(data: str, folder: str, *texts: str) -> dict[str, object]
             watcher, spec = Gradients(), input_spec(settings)
             log = Silence(Path(folder)) if number() else RunLog(Path(folder))
             looked = answers(classifier.backbone, pictures.pictures, spec, log, "features")
-            finetune(classifier, pictures, spec, settings, log, [watcher])
+            cache = Path(folder) / f"cache-{env.get('WORLD_SIZE', 1)}"
+            finetune(classifier, pictures, spec, settings, log, [watcher], cache_dir=cache)
             found = {**watcher.seen, "features": looked}
             torch.save(found, Path(folder) / f"{env.get('WORLD_SIZE', 1)}-{number()}.pt")
         return 0

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -115,8 +114,7 @@ class Search:
 
     def _hear(self, worker: Worker, message: Mapping[str, Any] | None) -> None:
         if message is None:
-            self.workers.remove(worker)
-            worker.end()
+            self._dismiss(worker)
             if worker.trial is not None:
                 self._failed(worker, worker.why_it_died(), [])
             return
@@ -132,8 +130,15 @@ class Search:
                 self._done(worker, message)
             case "stopped":
                 self._stopped(worker, message)
+            case "no_memory":
+                self._dismiss(worker)  # what it still holds would be lacking to the next trial
+                self._failed(worker, message["reason"], message["curve"])
             case "failed":
                 self._failed(worker, message["reason"], message["curve"])
+
+    def _dismiss(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        worker.end()
 
     def _progress(self, message: Mapping[str, Any]) -> None:
         """Show what takes long; a trial that takes a second has its own line soon."""
@@ -208,7 +213,5 @@ class Search:
         counted = self.study.counted()
         reasons = {trial.user_attrs.get("reason") for trial in counted}
         if len(counted) >= min(HOPELESS, self.trials) and reasons == {reason}:
-            for trial in counted:
-                with suppress(StopIteration):
-                    self.study.forget(trial.number)
+            self.study.forget(*(trial.number for trial in counted))
             raise ContractError(f"all of the first {len(counted)} trials failed: {reason}")

@@ -28,6 +28,8 @@ ATTEMPTS = 40
 """How often values that were tried before are thrown away for others."""
 DIGITS = 4
 """Of a searched number; what is written down is then exactly what was trained with."""
+UNCOUNTED = "uncounted"
+"""Trials that were killed, or repeat another, or failed for a reason that all shared."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -71,6 +73,7 @@ class Study:
             load_if_exists=True,
         )
         self.live: dict[int, optuna.Trial] = {}
+        self.uncounted: set[int] = set(self.study.user_attrs.get(UNCOUNTED, ()))
 
     def give_up_running(self) -> int:
         """Mark what a killed search left running; it will be tried anew.
@@ -79,18 +82,21 @@ class Study:
             How many there were.
         """
         left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in left:
-            self._forget(trial)
+        self.forget(*(trial.number for trial in left))
         return len(left)
 
-    def forget(self, number: int) -> None:
-        """Mark a trial as one that does not count."""
-        self._forget(next(t for t in self.study.get_trials(deepcopy=False) if t.number == number))
+    def forget(self, *numbers: int) -> None:
+        """Mark trials as ones that do not count; those that run, as failed."""
+        self.uncounted.update(numbers)
+        self.study.set_user_attr(UNCOUNTED, sorted(self.uncounted))
+        for number in numbers:
+            self.live.pop(number, None)
+            self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
     def counted(self) -> list[FrozenTrial]:
         """Trials that are through: finished, stopped early or failed by themselves."""
         trials = self.study.get_trials(deepcopy=False, states=FINISHED)
-        return [trial for trial in trials if "uncounted" not in trial.user_attrs]
+        return [trial for trial in trials if trial.number not in self.uncounted]
 
     def best(self) -> FrozenTrial | None:
         """The finished trial with the lowest loss; of equals the first."""
@@ -151,11 +157,6 @@ class Study:
         for name, value in facts.items():
             trial.set_user_attr(name, value)
         self.study.tell(trial, loss, state)
-
-    def _forget(self, trial: FrozenTrial) -> None:
-        self.live.pop(trial.number, None)
-        self.storage.set_trial_user_attr(trial._trial_id, "uncounted", True)
-        self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
     def _taken(self) -> list[FrozenTrial]:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))

@@ -87,7 +87,7 @@ def run_trial(trials: Trials, order: Mapping[str, Any], channel: Channel) -> boo
     except Exception as error:  # whatever a trial dies of, the next one is another
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if ran_out_of_memory(error):
-            channel.send("failed", trial=number, curve=log.curve, reason="it ran out of memory.")
+            channel.send("no_memory", trial=number, curve=log.curve, reason="it ran out of memory.")
             return False
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         channel.send("failed", trial=number, curve=log.curve, reason=reason)

@@ -40,9 +40,10 @@ def weights_identity(weights: str) -> str:
 
 def code_sha256() -> str:
     """Of all that decides a trial's loss: the sources of training but for this package."""
-    sources = Path(__file__).parents[2]
+    here = Path(__file__).parent
+    sources = here.parents[1]
+    files = [path for package in PACKAGES for path in (sources / package).rglob("*.py")]
     digest = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((sources / package).glob("*.py")):
-            digest.update(f"{path.name}\t{file_sha256(path)}\n".encode())
+    for path in sorted(path for path in files if here not in path.parents):
+        digest.update(f"{path.relative_to(sources).as_posix()}\t{file_sha256(path)}\n".encode())
     return digest.hexdigest()

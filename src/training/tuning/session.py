@@ -47,7 +47,7 @@ class Session:
         self.options, self.space, self.base = options, space, base
         self.folder: Path = options.folder
         self.log = RunLog(self.folder)
-        data = read_data(options.data)
+        data = read_data(options.data, options.cache_dir)
         self.data_sha256 = data.sha256
         self.data = without_test(data)  # the test split stays locked until a model is chosen
         self.name = study_name(space, base, data.sha256, options.weights)

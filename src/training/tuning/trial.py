@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,30 @@ from contract.network import Classifier, build_backbone, build_head
 from contract.strict import require
 from training.data import Data
 from training.finetune import finetune
-from training.head import train_head
+from training.head import HeadFeatures, fit_at_once, fit_by_steps, head_features
 from training.run import Request, device, first_weights, input_spec, make_repeatable
 from training.runlog import RunLog
+
+FROZEN_BY = ("backbone", "image_size_px", "views", "seed", "precision", "compiled")
+"""Hyperparameters that decide a frozen backbone's features; heads differ in all others."""
+MOST_FROZEN = 2
+"""Sets of features in memory at once; others are in the cache on disk."""
+Key = tuple[Any, ...]
 
 
 class PrunedError(Exception):
     """The search has seen enough of this trial."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frozen:
+    """What all heads on one backbone share."""
+
+    width: int
+    """How many features it returns for a picture."""
+    randomness: Tensor
+    """torch's, after the backbone was built: a head is drawn from there."""
+    seen: HeadFeatures
 
 
 class TrialLog(RunLog):
@@ -79,8 +96,7 @@ class Trials:
             cache_dir: of features and resized pictures.
         """
         self.data, self.weights, self.cache_dir = data, weights, cache_dir
-        self.frozen: dict[tuple[str, int], tuple[nn.Module, int, Tensor]] = {}
-        """Backbone and seed to the backbone, its features and torch's randomness after it."""
+        self.frozen: dict[Key, Frozen] = {}
 
     def run(self, settings: Hyperparameters, log: TrialLog) -> float:
         """Train one model as `make train` would, and forget it.
@@ -92,47 +108,65 @@ class Trials:
             ContractError: the settings cannot be used, or the loss is no longer a number.
             PrunedError: the search has seen enough.
         """
-        request = Request(
-            data=self.data.root,
-            model_dir=log.path.parent,
-            output_dir=log.path.parent,
-            settings=settings,
-            weights=self.weights,
-            cache_dir=self.cache_dir,
-            checkpoint_dir=log.path.parent,
-            checkpoint_seconds=float("inf"),
-            profile=False,
-        )
-        classifier = self._classifier(request, log)
-        of_head = partial(train_head, cache_dir=self.cache_dir)
-        of_finetune = partial(finetune, cache_dir=self.cache_dir)
-        method = of_head if settings.method == "head" else of_finetune
-        method(classifier, self.data, input_spec(settings), settings, log)
+        if settings.method == "head":
+            frozen = self._frozen(settings, log)
+            torch.set_rng_state(frozen.randomness)
+            head = build_head(frozen.width, settings.hidden_units, len(self.data.classes))
+            classifier = Classifier(nn.Identity(), head, frozen.width)
+            train_on_features(classifier, frozen.seen, settings, log)
+        else:
+            classifier, _ = self._classifier(settings, log)
+            finetune(classifier, self.data, input_spec(settings), settings, log)
         require(bool(log.curve), "training told no epoch, so there is nothing to judge it by.")
         return log.best
 
-    def _classifier(self, request: Request, log: TrialLog) -> Classifier:
+    def _frozen(self, settings: Hyperparameters, log: TrialLog) -> Frozen:
+        """What a frozen backbone says, computed or read once for all heads that learn from it."""
+        key = tuple(getattr(settings, name) for name in FROZEN_BY)
+        if key not in self.frozen:
+            classifier, randomness = self._classifier(settings, log)
+            spec = input_spec(settings)
+            seen = head_features(
+                classifier, self.data, spec, settings, log, cache_dir=self.cache_dir
+            )
+            if len(self.frozen) == MOST_FROZEN:
+                del self.frozen[next(iter(self.frozen))]
+            self.frozen[key] = Frozen(width=classifier.features, randomness=randomness, seen=seen)
+        return self.frozen[key]
+
+    def _classifier(self, settings: Hyperparameters, log: TrialLog) -> tuple[Classifier, Tensor]:
         """The layers that `training.run.train` begins with, the same bits.
 
-        A backbone that stays frozen is built once; the randomness that the head is drawn from
-        is put back to where it was after that.
+        Returns:
+            Them, and torch's randomness between the backbone and the head.
         """
-        settings = request.settings
-        key = (settings.backbone, settings.seed)
-        if key not in self.frozen or settings.method != "head":
-            make_repeatable(settings.seed)
-            backbone, features = build_backbone(settings.backbone)
-            self.frozen = {key: (backbone, features, torch.get_rng_state())}
-            fresh = True
-        else:
-            fresh = False
-        backbone, features, randomness = self.frozen[key]
-        torch.set_rng_state(randomness)
-        head = build_head(features, settings.hidden_units, len(self.data.classes))
-        classifier = Classifier(backbone, head, features)
-        if fresh:
-            first_weights(classifier, request, log)
-        if settings.method != "head":
-            del self.frozen[key]  # it is about to learn
+        folder = log.path.parent
+        request = Request(
+            data=self.data.root,
+            model_dir=folder,
+            output_dir=folder,
+            settings=settings,
+            weights=self.weights,
+            cache_dir=self.cache_dir,
+            checkpoint_dir=folder,
+            checkpoint_seconds=math.inf,
+            profile=False,
+        )
+        make_repeatable(settings.seed)
+        backbone, width = build_backbone(settings.backbone)
+        randomness = torch.get_rng_state()
+        head = build_head(width, settings.hidden_units, len(self.data.classes))
+        classifier = Classifier(backbone, head, width)
+        first_weights(classifier, request, log)
         classifier.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        return classifier
+        return classifier, randomness
+
+
+def train_on_features(
+    classifier: Classifier, seen: HeadFeatures, settings: Hyperparameters, log: TrialLog
+) -> None:
+    """As `training.head.train_head` does once it has the features."""
+    if settings.solver == "adam":
+        fit_by_steps(classifier, seen, settings, log)
+    else:
+        fit_at_once(classifier, seen, settings, log)

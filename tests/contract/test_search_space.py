@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def test_the_committed_space_fits_the_committed_hyperparameters() -> None:
     space = read_search_space(CONFIG / "search_space.json", base)
 
     assert {"solver", "learning_rate", "batch_size"} <= set(space.space)
+
+
+def test_the_documented_space_is_one(tmp_path: Path) -> None:
+    text = (CONFIG.parent / "docs" / "training.md").read_text()
+    (block,) = [b for b in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"space"' in b]
+
+    space = read(tmp_path, **json.loads(block))
+
+    assert sagemaker_static(space) == {"solver": "adam"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a study proposes, remembers and forgets; a formula stands in for training."""
 
+import dataclasses
 import json
 import math
 import statistics
@@ -155,6 +156,25 @@ def test_a_condition_is_kept_and_its_hyperparameter_left_out() -> None:
 
     assert {s.hidden_units for s in tried if s.solver == "ridge"} == {0}
     assert {s.hidden_units for s in tried if s.solver == "adam"} == {8, 16}
+
+
+def test_a_best_choice_that_leaves_nothing_to_choose_does_not_end_the_search() -> None:
+    space = {
+        "solver": Searched(kind="choice", values=("ridge", "lbfgs", "adam")),
+        "learning_rate": dataclasses.replace(RATE, when={"solver": ("adam",)}),
+        "label_smoothing": Searched(
+            kind="float", low=0.0, high=0.2, when={"solver": ("adam",)}, otherwise=0.0
+        ),
+    }
+    study = study_of(Hyperparameters(hidden_units=0), space=space)
+
+    tried = []
+    for _ in range(30):
+        proposal = asked(study)
+        tried.append(settings_in(proposal))
+        study.complete(proposal.number, 0.1 if tried[-1].solver != "adam" else 1.0)
+
+    assert [s.solver for s in tried].count("adam") == 28
 
 
 @pytest.mark.parametrize(("strategy", "early"), [("bayesian", True), ("hyperband", False)])

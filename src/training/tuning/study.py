@@ -5,7 +5,6 @@ the seed and on the trials before, and on nothing else: with one worker a search
 tries what it would have tried.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,20 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from contract.hyperparameters import Hyperparameters
-from contract.search_space import Searched, SearchSpace, is_searched, settings_of
+from contract.search_space import SearchSpace, settings_of
 from contract.strict import ContractError
+from training.tuning.rules import ATTEMPTS, pruner, quiet, sampler, suggest, within
 
-FIRST_AT_RANDOM = 6
-"""Trials before the sampler has something to learn from."""
-ATTEMPTS = 40
-"""How often values that were tried before are thrown away for others."""
-DIGITS = 4
-"""Of a searched number; what is written down is then exactly what was trained with."""
 UNCOUNTED = "uncounted"
 """Trials that were killed, or repeat another, or failed for a reason that all shared."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -116,7 +109,7 @@ class Study:
             if fixed is None:
                 return None
             with quiet():
-                self.study.sampler = sampler(self.space, fixed, position * ATTEMPTS + attempt)
+                self.study.sampler = sampler(self.space, fixed, position, attempt)
                 trial = self.study.ask()
                 values = suggest(trial, self.space.space)
             trial.set_user_attr("values", values)
@@ -187,76 +180,3 @@ def stored(file: Path) -> Iterator[RDBStorage]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
-
-
-def pruner(space: SearchSpace, epochs: int) -> optuna.pruners.BasePruner:
-    """The rule by which trials are stopped early.
-
-    Hyperband is Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter
-    Optimization, 2018; the median rule is that of Golovin et al., Google Vizier, 2017.
-    """
-    if space.strategy == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 2))
-    if space.early_stopping:
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1 + epochs // 3)
-    return optuna.pruners.NopPruner()
-
-
-def sampler(space: SearchSpace, fixed: dict[str, Any], draw: int) -> BaseSampler:
-    """The rule by which the next values are chosen.
-
-    TPE is Bergstra et al., Algorithms for Hyper-Parameter Optimization, 2011. Trials that run
-    elsewhere at the same time count as bad ones, so that nobody tries the same.
-    """
-    seed = (space.seed * 1_000_003 + draw) % 2**32
-    if fixed:
-        return PartialFixedSampler(fixed, RandomSampler(seed))
-    if space.strategy == "random":
-        return RandomSampler(seed)
-    return TPESampler(
-        seed=seed, n_startup_trials=FIRST_AT_RANDOM, multivariate=True, group=True,
-        constant_liar=True,
-    )  # fmt: skip
-
-
-def suggest(trial: optuna.Trial, space: Mapping[str, Searched]) -> dict[str, Any]:
-    """Ask for a value of each hyperparameter whose condition holds; conditions come last."""
-    values: dict[str, Any] = {}
-    for name, searched in sorted(space.items(), key=lambda item: bool(item[1].when)):
-        if not is_searched(searched, values):
-            continue
-        if searched.kind == "choice":
-            values[name] = trial.suggest_categorical(name, searched.values)
-            continue
-        low, high = searched.ends
-        log = searched.scale == "log"
-        if searched.kind == "int":
-            values[name] = trial.suggest_int(name, int(low), int(high), log=log)
-        else:
-            value = float(f"{trial.suggest_float(name, low, high, log=log):.{DIGITS}g}")
-            values[name] = min(max(value, low), high)
-    return values
-
-
-def within(
-    space: SearchSpace, point: Mapping[str, Any], base: Hyperparameters
-) -> Hyperparameters | None:
-    """The settings of a point if it lies in the space."""
-    for name, searched in space.space.items():
-        if not is_searched(searched, point):
-            continue
-        low, high = searched.ends
-        inside = point[name] in searched.values or (
-            searched.kind != "choice" and low <= point[name] <= high
-        )
-        if not inside:
-            return None
-    return settings_of(space, point, base)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Optuna marks what is used here as new; the lock pins its version."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield

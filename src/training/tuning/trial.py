@@ -116,7 +116,14 @@ class Trials:
             train_on_features(classifier, frozen.seen, settings, log)
         else:
             classifier, _ = self._classifier(settings, log)
-            finetune(classifier, self.data, input_spec(settings), settings, log)
+            finetune(
+                classifier,
+                self.data,
+                input_spec(settings),
+                settings,
+                log,
+                cache_dir=self.cache_dir,
+            )
         require(bool(log.curve), "training told no epoch, so there is nothing to judge it by.")
         return log.best
 

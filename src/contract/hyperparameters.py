@@ -43,7 +43,8 @@ class Hyperparameters:
     """How a head is fitted; lbfgs (logistic regression) and ridge (closed form) fit linear ones."""
 
     views: int = 1
-    """Distinct views of each training picture that a head sees; 1 is the plain one."""
+    """Distinct views of each training picture that a head, or last stages on cached maps, see;
+    for a head, 1 is the plain one; in fine-tuning, 1 is new ones in each epoch."""
 
     stages: int = 0
     """How many of the backbone's last stages learn in fine-tuning; 0 is all of them."""
@@ -102,11 +103,6 @@ class Hyperparameters:
             f"{self.hidden_units}, or solver to adam.",
         )
         require(1 <= self.views <= 1000, "views must be 1 to 1000.")
-        require(
-            self.views == 1 or self.method == "head",
-            f"views is {self.views}, but fine-tuning sees new ones in each epoch: set it to 1, or "
-            "method to head.",
-        )
         require(0 <= self.stages <= 100, "stages must be 0 (all) to 100.")
         require(0 < self.layer_rate_decay <= 1, "layer_rate_decay must be above 0 and at most 1.")
         require(0 <= self.mixup <= 10, "mixup must be 0 (none) to 10.")
@@ -115,7 +111,38 @@ class Hyperparameters:
         require(self.clip_norm >= 0, "clip_norm must be 0 (none) or more.")
         require(1 <= self.accumulate <= 1024, "accumulate must be 1 to 1024.")
         require(0 <= self.seed < 2**32, "seed must be 0 to 4294967295.")
+        self._require_fields_of_the_method()
 
+    def _require_fields_of_the_method(self) -> None:
+        """Refuse what would be without effect, or cannot be done, with the method."""
+        if self.method == "head":
+            for name, off in FINE_TUNING.items():
+                value = getattr(self, name)
+                require(
+                    value == off,
+                    f"{name} is {value}; it is of fine-tuning, and method is head: set it to "
+                    f"{off}, or method to finetune.",
+                )
+            return
+        require(
+            self.solver == "adam",
+            f"solver {self.solver} fits heads, and method is finetune: set solver to adam, or "
+            "method to head.",
+        )
+        require(
+            self.views == 1 or (self.stages > 0 and self.augmentation != "none"),
+            f"views is {self.views}: fine-tuning keeps views of what frozen stages say to random "
+            "pictures. Set stages above 0 and augmentation to crop, or views to 1.",
+        )
+        require(
+            self.batch_size > 1 or (self.mixup == 0 and self.batch_norm == "frozen"),
+            "batch_size is 1: mixup and adaptive batch_norm need others beside a picture. Set it "
+            "to 2 or more, or mixup to 0 and batch_norm to frozen.",
+        )
+
+
+FINE_TUNING = {"stages": 0, "layer_rate_decay": 1.0, "batch_norm": "frozen", "mixup": 0.0}
+"""Fields that only fine-tuning knows, and their values for other methods."""
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 """Python writes True, JSON true."""

@@ -125,7 +125,7 @@ def fit(
         watcher.after_begin(state, lesson)
     while state.epoch <= settings.epochs:
         started = time.monotonic()
-        set_training(state, settings)
+        set_training(state.model, settings, state.frozen)
         batches = Waiting(lesson.batches_of(state.epoch, state.step * settings.accumulate))
         while state.step < steps:
             done = (state.epoch - 1) * steps + state.step
@@ -232,13 +232,15 @@ def dropout_seed(seed: int, epoch: int, step: int) -> int:
     return int(chance(seed, epoch, step, DROPOUT).integers(2**63))
 
 
-def set_training(state: State, settings: Hyperparameters) -> None:
+def set_training(
+    model: nn.Module, settings: Hyperparameters, frozen: Iterable[nn.Module] = ()
+) -> None:
     """Dropout on, but not in frozen parts; BatchNorm follows the batches only if it is adaptive."""
-    state.model.train()
-    for part in state.frozen:
+    model.train()
+    for part in frozen:
         part.eval()
     if settings.batch_norm == "frozen":
-        for layer in state.model.modules():
+        for layer in model.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 layer.eval()
 

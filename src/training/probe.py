@@ -65,7 +65,7 @@ def time_ways(work: Work, ways: Sequence[Speed], figures: Figures, pictures: int
     images_BCSS, labels_B = images_BCSS[:pictures], labels_B[:pictures]
     runs: dict[str, Callable[[], Tensor]] = {}
     answers: dict[str, Tensor] = {}
-    with _untouched(work.network):
+    with untouched(work.network):
         for speed in ways:
             one = _forward if work.kind == "forward" else _train
             started = time.perf_counter()
@@ -114,7 +114,7 @@ def _train(
 
 
 @contextmanager
-def _untouched(network: nn.Module) -> Iterator[None]:
+def untouched(network: nn.Module) -> Iterator[None]:
     """Leave no gradient, no statistic and no used up randomness behind."""
     kept = {name: value.clone() for name, value in network.named_buffers()}
     with torch.random.fork_rng():

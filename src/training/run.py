@@ -95,9 +95,8 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
     saver = Saver(checkpoints, stopping, request.checkpoint_seconds, settings.epochs, log)
 
     with saver.saving():
-        of_head = partial(train_head, cache_dir=request.cache_dir)
-        of_finetune = partial(finetune, cache_dir=request.cache_dir)
-        method = of_head if settings.method == "head" else of_finetune
+        method = train_head if settings.method == "head" else finetune
+        method = partial(method, cache_dir=request.cache_dir)
         best_epoch, logits_NK = method(classifier, data, spec, settings, log, [saver, diagnosis])
         classifier.to(device())
 

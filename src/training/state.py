@@ -1,7 +1,7 @@
 """Everything that a training run holds between two steps."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from contract.hyperparameters import Hyperparameters
 from training.average import Average
-
-Groups = list[dict[str, Any]]
+from training.schedule import groups
+from training.trunk import Stage
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,7 +24,9 @@ class State:
     """
 
     model: nn.Module
-    """What is judged and kept in the end; its layers may be run through a wrapper."""
+    """What is judged and kept in the end."""
+    network: nn.Module
+    """What the batches go through, to logits: the model, or those of its layers that learn."""
     optimizer: torch.optim.Optimizer
     average: Average | None
     """Moving average of the weights, judged and kept in place of them."""
@@ -91,26 +93,28 @@ class State:
 def new_state(
     model: nn.Module,
     settings: Hyperparameters,
-    groups: Groups | None = None,
+    stages: Sequence[Stage] = (),
     frozen: Iterable[nn.Module] = (),
+    network: nn.Module | None = None,
 ) -> State:
     """The state before the first step.
 
     Args:
         model: on its device; what requires a gradient will learn.
         settings: rates, decay, moving average.
-        groups: parameters that share a rate, as `rates.groups` makes them; by default all alike.
+        stages: of the model's backbone, which learn at rates of their own.
         frozen: parts of the model that stay in eval mode.
+        network: what the batches go through, if that is not the model.
     """
-    if groups is None:
-        groups = [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    groups = [{"share": 1.0, **group} for group in groups]
     optimizer = torch.optim.AdamW(
-        groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        groups(model, stages, settings.layer_rate_decay),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
     )
     device = next(model.parameters()).device
     return State(
         model=model,
+        network=network or model,
         optimizer=optimizer,
         average=Average(model, settings.ema_decay) if settings.ema_decay else None,
         frozen=tuple(frozen),
@@ -124,6 +128,9 @@ def learnt(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name not in still}
 
 
+@torch.no_grad()
 def put(model: nn.Module, values: dict[str, Tensor]) -> None:
     """Give a model what `learnt` took from it, or from its like."""
-    model.load_state_dict({**model.state_dict(), **values})
+    own = model.state_dict()
+    for name, value in values.items():
+        own[name].copy_(value)

@@ -122,7 +122,7 @@ def test_sagemaker_gets_each_range_with_its_scale_and_choices_as_text(tmp_path: 
         tmp_path,
         {
             "learning_rate": RATE,
-            "mixup": {"kind": "float", "low": 0, "high": 1},
+            "clip_norm": {"kind": "float", "low": 0, "high": 1},
             "batch_size": {"kind": "int", "low": 8, "high": 64, "scale": "log"},
             "balanced": {"kind": "choice", "values": [True, False]},
             "hidden_units": {"kind": "choice", "values": [0, 64]},
@@ -137,7 +137,7 @@ def test_sagemaker_gets_each_range_with_its_scale_and_choices_as_text(tmp_path: 
                 "MaxValue": "0.1",
                 "ScalingType": "Logarithmic",
             },
-            {"Name": "mixup", "MinValue": "0.0", "MaxValue": "1.0", "ScalingType": "Linear"},
+            {"Name": "clip_norm", "MinValue": "0.0", "MaxValue": "1.0", "ScalingType": "Linear"},
         ],
         "IntegerParameterRanges": [
             {"Name": "batch_size", "MinValue": "8", "MaxValue": "64", "ScalingType": "Logarithmic"}

@@ -25,7 +25,7 @@ POLICY = {
 }
 
 
-def until(what: Callable[[], Any], seconds: float = 30) -> Any:
+def until(what: Callable[[], Any], seconds: float = 180) -> Any:
     """Wait until something is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (value := what()):
@@ -87,7 +87,7 @@ class Studio:
         found: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
         return found
 
-    def ended(self, name: str, seconds: float = 60) -> dict[str, Any]:
+    def ended(self, name: str, seconds: float = 180) -> dict[str, Any]:
         ends = ("Completed", "Failed", "Stopped")
         until(lambda: self.describe(name)["TrainingJobStatus"] in ends, seconds)
         return self.describe(name)

@@ -1,5 +1,8 @@
 """What a training script is given, as the public training toolkit gives it."""
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,9 @@ import pytest
 from localaws.jobs import toolkit
 from localaws.jobs.hosts import hosts
 from localaws.jobs.torchrun import localised
+
+TOOLKIT = Path(__file__).parents[2] / ".venv-toolkit"
+"""The environment of AWS's own toolkit, as `make setup` makes it."""
 
 
 def params(**more: Any) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def test_the_toolkit_keeps_its_own_hyperparameters(tmp_path: Path) -> None:
     words = toolkit.command(host, params(), ["algo-1"])
 
     assert words[1:] == [
-        "train.py", "--epochs", "5", "-v", "True", "--name", "plain", "--map", "a=2,b=1",
+        "train.py", "--epochs", "5", "--map", "a=2,b=1", "--name", "plain", "-v", "True",
     ]  # fmt: skip
 
 
@@ -49,9 +55,9 @@ def test_channels_and_hyperparameters_are_in_the_environment(tmp_path: Path) -> 
     assert found["SM_CHANNELS"] == '["training"]'
     assert found["SM_CHANNEL_TRAINING"] == str(base / "input" / "data" / "training")
     assert found["SM_HP_EPOCHS"] == "5"
-    assert found["SM_HOSTS"] == '["algo-1", "algo-2"]'
+    assert found["SM_HOSTS"] == '["algo-1","algo-2"]'
     assert found["SM_MODEL_DIR"] == str(base / "model")
-    assert found["SM_OUTPUT_DATA_DIR"] == str(base / "output" / "data" / "algo-2")
+    assert found["SM_OUTPUT_DATA_DIR"] == str(base / "output" / "data")
     assert found["SEED"] == "1"
 
 
@@ -116,3 +122,45 @@ def test_texts_name_the_files_of_their_host(tmp_path: Path, text: str, wanted: s
     host = hosts(tmp_path, 1)[0]
 
     assert host.local(text) == (wanted or text).replace("BASE", str(host.base))
+
+
+_ASK = """
+import json
+from sagemaker_training.environment import Environment
+environment = Environment()
+print(json.dumps([environment.to_env_vars(), environment.to_cmd_args()]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launch", [{}, {"sagemaker_torch_distributed_enabled": "true"}])
+def test_awss_toolkit_says_the_same(tmp_path: Path, launch: dict[str, str]) -> None:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/x"}}
+    asked = params(InputDataConfig=[{"ChannelName": "training", "DataSource": source}])
+    code = {"sagemaker_submit_directory": '"s3://b/code.tar.gz"', "sagemaker_region": '"r"'}
+    asked["HyperParameters"] |= launch | code
+    second, names = hosts(tmp_path, 2)[1], ["algo-1", "algo-2"]
+    toolkit.write_config(second, asked, names)
+    (second.base / "input" / "data" / "training").mkdir(parents=True)
+
+    # It calls `which`, and must not find nvidia-smi: jobs of localaws have no GPUs.
+    programs, which = tmp_path / "bin", shutil.which("which")
+    assert which is not None
+    programs.mkdir()
+    (programs / "which").symlink_to(which)
+    told = subprocess.run(
+        [TOOLKIT / "bin" / "python", "-c", _ASK],
+        env={
+            "PATH": str(programs),
+            "SAGEMAKER_BASE_DIR": str(second.base),
+            "TRAINING_JOB_NAME": "job",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()[-1]
+
+    variables, arguments = json.loads(told)
+    ours = toolkit.environment(second, asked, names)
+    assert {name: text for name, text in ours.items() if name.startswith("SM_")} == variables
+    assert toolkit.command(second, asked, names)[-len(arguments) :] == arguments

@@ -7,6 +7,9 @@ import pytest
 from tests.localaws.searches import Searches, open_searches, rate
 from tests.localaws.studio import until
 
+from localaws.jobs.tuning.ranges import space_of, values_at
+from localaws.jobs.tuning.samplers import random_point
+
 pytestmark = pytest.mark.slow
 
 
@@ -63,6 +66,15 @@ def test_the_same_seed_tries_the_same_values(searches: Searches) -> None:
 
     assert values[0] == values[1]
     assert values[0][0] != values[0][1]
+
+
+def test_no_values_are_tried_twice_while_others_are_left(searches: Searches) -> None:
+    units = {"IntegerParameterRanges": [{"Name": "units", "MinValue": "1", "MaxValue": "4"}]}
+
+    searches.run("distinct", ranges=units, jobs=4, parallel=4)
+
+    tried = [one["TunedHyperParameters"]["units"] for one in searches.children("distinct")]
+    assert sorted(tried) == ["1", "2", "3", "4"]
 
 
 def test_a_grid_has_every_combination_once(searches: Searches) -> None:
@@ -179,7 +191,7 @@ def test_hyperband_stops_jobs_at_its_most_resource(searches: Searches) -> None:
 
 
 def test_a_warm_start_counts_what_its_parent_found(searches: Searches) -> None:
-    searches.run("parent", ranges=rate(0.001, 0.002))
+    searches.run("parent", ranges=rate(0.001, 0.002), jobs=5, parallel=5)
     parents = [{"HyperParameterTuningJobName": "parent"}]
     warm = {
         "ParentHyperParameterTuningJobs": parents,
@@ -190,6 +202,9 @@ def test_a_warm_start_counts_what_its_parent_found(searches: Searches) -> None:
         "heir", strategy="Bayesian", ranges=rate(0.001, 9.0), jobs=1, WarmStartConfig=warm
     )
 
+    space = space_of(rate(0.001, 9.0))
+    cold = values_at(space, random_point(space, "7/0", 1))
+    assert about["BestTrainingJob"]["TunedHyperParameters"] != cold
     assert about["WarmStartConfig"] == warm
     assert about["OverallBestTrainingJob"]["TrainingJobName"].startswith("parent-")
     assert about["OverallBestTrainingJob"]["TuningJobName"] == "parent"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from contract.model_card import InputSpec
+from training.data.store import Store
 from training.faster import Speed
 from training.features import Source
 from training.identity import weights_sha256
@@ -26,7 +27,7 @@ def tiny_source(seed: int = 0, spec: InputSpec = SPEC, speed: Speed | None = Non
         backbone=backbone,
         name="tiny",
         weights=weights_sha256(backbone),
-        spec=spec,
+        store=Store(spec, None, print),
         speed=speed or Speed(),
     )
 

@@ -2,7 +2,7 @@
 
 import importlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,14 @@ from PIL import Image
 
 from contract.model_card import InputSpec
 from contract.network import torchvision
-from contract.preprocessing import Pixels, eval_view
+from contract.preprocessing import eval_view
 from contract.strict import ContractError
 from training.batches import Views, train_batches
 from training.chance import chance, shuffled
 from training.data import Picture, read_data
 from training.data.augment import CHANGES, MAGNITUDES, changed, random_square, trivial
 from training.data.store import Store
+from training.data.workers import side_by_side
 
 Folder = Callable[..., Path]
 SPEC = InputSpec(resize_px=36, size_px=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -80,23 +81,20 @@ def test_without_augmentation_the_network_sees_what_serving_shows(folder: Folder
         assert torch.equal(image, torch.from_numpy(eval_view(data, SPEC)))
 
 
-def test_workers_are_at_most_about_a_batch_ahead(folder: Folder) -> None:
-    made = views(folder(train=40, valid=1))
-    seen: list[int] = []
+def test_workers_take_few_items_ahead_of_the_one_that_is_wanted() -> None:
+    taken: list[int] = []
 
-    class Counting(Store):
-        def roomy(self, picture: Picture) -> Pixels:
-            seen.append(1)
-            return super().roomy(picture)
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
 
-    counted = Views(
-        pictures=made.pictures, store=Counting(SPEC, None, print), augmentation="crop", seed=7
-    )
-    batches = train_batches(counted, range(120), batch_size=8, epoch=1, threads=2)
-    next(batches)
-    del batches
+    made = side_by_side(str, items(), 2)
 
-    assert 8 <= len(seen) <= 24
+    assert next(made) == "0"
+    assert len(taken) == 5
+    assert next(made) == "1"
+    assert len(taken) == 6
 
 
 def test_a_picture_that_cannot_be_read_any_more_ends_the_epoch_by_its_name(folder: Folder) -> None:

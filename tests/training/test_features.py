@@ -13,10 +13,11 @@ import torch
 from tests.training.backbones import SPEC, counted, stored, tiny_source
 from torch import Tensor, nn
 
+from contract.preprocessing import eval_view, normalise
 from training import feature_cache
-from training.batches import train_view
 from training.chance import chance
 from training.data import Data, read_data
+from training.data.store import Store
 from training.faster import Speed
 from training.features import Source, Tally, View, features
 from training.runlog import RunLog
@@ -164,13 +165,14 @@ def test_features_of_an_interrupted_run_are_not_lost(
 
 
 def test_views_are_those_of_training_and_the_plain_one_is_that_of_serving(data: Data) -> None:
-    picture = data.split("train")[5]
+    picture, store = data.split("train")[5], Store(SPEC, None, print)
     raw = picture.path.read_bytes()
 
-    seen = View(number=3, seed=7).pixels(picture, 5, SPEC)
+    seen = View(number=3, seed=7).pixels(picture, 5, store)
 
-    assert (seen == train_view(raw, SPEC, chance(7, 3, 6))).all()
-    assert not (seen == View().pixels(picture, 5, SPEC)).all()
+    wanted = normalise(store.random(picture, "crop", chance(7, 3, 6)), SPEC)
+    assert (seen == wanted).all()
+    assert (View().pixels(picture, 5, store) == eval_view(raw, SPEC)).all()
 
 
 def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(

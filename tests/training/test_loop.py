@@ -28,7 +28,7 @@ from training.state import new_state
 
 
 def settings(**changes: Any) -> Hyperparameters:
-    return Hyperparameters(**{"epochs": 4, **changes})
+    return Hyperparameters(**{"method": "finetune", "epochs": 4, **changes})
 
 
 def run(
@@ -104,9 +104,8 @@ def test_batch_norm_follows_the_batches_only_if_it_is_adaptive(
     batch_norm: str, follows: bool
 ) -> None:
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
-    wanted = settings(batch_norm=batch_norm)
 
-    set_training(new_state(model, wanted), wanted)
+    set_training(model, settings(batch_norm=batch_norm))
 
     assert model[0].training is follows
     assert model[1].training
@@ -115,9 +114,8 @@ def test_batch_norm_follows_the_batches_only_if_it_is_adaptive(
 def test_frozen_parts_stay_in_eval_mode() -> None:
     early = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3))
     model = nn.Sequential(early, nn.Dropout())
-    wanted = settings(batch_norm="adaptive")
 
-    set_training(new_state(model, wanted, frozen=[early]), wanted)
+    set_training(model, settings(batch_norm="adaptive"), frozen=[early])
 
     assert [layer.training for layer in model.modules()] == [True, False, False, False, True]
 

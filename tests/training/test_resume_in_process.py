@@ -19,6 +19,7 @@ from training.state import State, new_state
 
 PICTURES = 23
 SETTINGS = Hyperparameters(
+    method="finetune",
     epochs=3,
     batch_size=3,
     accumulate=2,

@@ -76,10 +76,10 @@ class Containers:
                 return "stopped"
             if interruption and interruption.exists():
                 return "interrupted"
-            if time.monotonic() > run_until:
-                return "too long"
             if time.monotonic() > wait_until:
                 return "waited too long"
+            if time.monotonic() > run_until:
+                return "too long"
             if any(process.exit_code for process in self._processes):
                 break
             work()

@@ -26,9 +26,9 @@ _MESSAGES = {
 _ECHOED = (
     "AlgorithmSpecification", "CheckpointConfig", "DebugHookConfig",
     "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "EnableNetworkIsolation",
-    "Environment", "ExperimentConfig", "HyperParameters", "InputDataConfig", "OutputDataConfig",
-    "ProfilerConfig", "ResourceConfig", "RetryStrategy", "RoleArn", "StoppingCondition",
-    "TrainingJobName", "VpcConfig",
+    "Environment", "ExperimentConfig", "HyperParameters", "InfraCheckConfig", "InputDataConfig",
+    "OutputDataConfig", "ProfilerConfig", "RemoteDebugConfig", "ResourceConfig", "RetryStrategy",
+    "RoleArn", "StoppingCondition", "TensorBoardOutputConfig", "TrainingJobName", "VpcConfig",
 )  # fmt: skip
 
 

@@ -16,8 +16,18 @@ from typing import Any
 from localaws.jobs.hosts import LOOPBACK, Host
 
 OWN_PREFIX = "sagemaker_"
-OWN_NAMES = {"_tuning_objective_metric"}
+OWN_NAMES = {"_tuning_objective_metric", "default_user_module_name"}
 """Hyperparameters that are meant for the toolkit and not for the script."""
+SETTINGS = OWN_NAMES | {
+    "sagemaker_container_log_level",
+    "sagemaker_enable_cloudwatch_metrics",
+    "sagemaker_job_name",
+    "sagemaker_program",
+    "sagemaker_region",
+    "sagemaker_s3_output",
+    "sagemaker_submit_directory",
+}
+"""Of these, what the toolkit keeps to itself; it tells the script about the others."""
 TORCHRUN = "sagemaker_torch_distributed_enabled"
 OTHER_LAUNCHERS = (
     "sagemaker_distributed_dataparallel_enabled",
@@ -48,12 +58,12 @@ def split(given: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
 def arguments(values: Mapping[str, Any]) -> list[str]:
     """The script's hyperparameters as command line arguments."""
     words = []
-    for name, value in values.items():
+    for name, value in sorted(values.items()):
         words.append(f"--{name}" if len(name) > 1 else f"-{name}")
         if isinstance(value, Mapping):
             words.append(",".join(f"{key}={value[key]}" for key in sorted(value)))
         else:
-            words.append(str(value))
+            words.append("" if value is None else str(value))
     return words
 
 
@@ -75,55 +85,90 @@ def environment(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> 
     own_texts = params.get("Environment", {})
     if params.get("AlgorithmSpecification", {}).get("ContainerEntrypoint"):
         return {**own_texts, **_of_job(host, params)}
-    base = host.base
     values, own = split(params.get("HyperParameters", {}))
-    channels = _channels(params)
-    program = str(own.get("sagemaker_program", ""))
-    output = base / "output" / "data"
-    if host.name != names[0]:
-        output /= host.name
-    output.mkdir(parents=True, exist_ok=True)
-    resources = _resources(host, params, names)
-    found: dict[str, Any] = {
-        "SM_CHANNELS": sorted(channels),
-        "SM_CURRENT_HOST": host.name,
-        "SM_CURRENT_INSTANCE_GROUP": resources["current_group_name"],
-        "SM_CURRENT_INSTANCE_TYPE": resources["current_instance_type"],
-        "SM_FRAMEWORK_PARAMS": own,
-        "SM_HOSTS": list(names),
-        "SM_HPS": values,
-        "SM_INPUT_CONFIG_DIR": base / "input" / "config",
-        "SM_INPUT_DATA_CONFIG": channels,
-        "SM_INPUT_DIR": base / "input",
-        "SM_LOG_LEVEL": 20,
-        "SM_MODEL_DIR": base / "model",
-        "SM_MODULE_DIR": own.get("sagemaker_submit_directory", ""),
-        "SM_MODULE_NAME": program.removesuffix(".py"),
-        "SM_NETWORK_INTERFACE_NAME": resources["network_interface_name"],
-        "SM_NUM_CPUS": os.cpu_count() or 1,
-        "SM_NUM_GPUS": 0,
-        "SM_NUM_NEURONS": 0,
-        "SM_OUTPUT_DATA_DIR": output,
-        "SM_OUTPUT_DIR": base / "output",
-        "SM_OUTPUT_INTERMEDIATE_DIR": base / "output" / "intermediate",
-        "SM_RESOURCE_CONFIG": resources,
-        "SM_USER_ARGS": arguments(values),
-        "SM_USER_ENTRY_POINT": program,
-        **{f"SM_CHANNEL_{name.upper()}": base / "input" / "data" / name for name in channels},
-        **{f"SM_HP_{name.upper()}": value for name, value in values.items()},
+    about = _about(host, params, names)
+    channels = about["channel_input_dirs"]
+    alone = ("distribution_hosts", "is_master", "is_modelparallel_enabled",
+             "is_smddpmprun_installed", "is_smddprun_installed", "job_name", "master_hostname",
+             "topology", "hyperparameters", "channel_input_dirs",
+             "additional_framework_parameters")  # fmt: skip
+    found = {
+        **{name: value for name, value in about.items() if name not in alone},
+        "channels": sorted(channels),
+        "framework_params": {n: v for n, v in own.items() if n not in SETTINGS},
+        "hps": values,
+        "training_env": about,
+        "user_args": arguments(values),
+        **{f"channel_{name}": path for name, path in channels.items()},
+        **{f"hp_{name}": value for name, value in values.items()},
     }
-    texts = {
-        name: json.dumps(value) if isinstance(value, dict | list) else str(value)
-        for name, value in found.items()
-    }
+    texts = {f"SM_{name.upper()}": _text(value) for name, value in found.items()}
     return {
         **own_texts,
         **texts,
         **_of_job(host, params),
         "CURRENT_HOST": host.name,
-        "PYTHONPATH": str(base / "code"),
+        "PYTHONPATH": str(host.base / "code"),
         "SAGEMAKER_JOB_NAME": params["TrainingJobName"],
     }
+
+
+def _about(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """What the toolkit knows of a host, as SM_TRAINING_ENV."""
+    base = host.base
+    values, own = split(params.get("HyperParameters", {}))
+    resources, channels = _resources(host, params, names), _channels(params)
+    groups = {group["instance_group_name"]: group for group in resources["instance_groups"]}
+    launched = list(groups) if own.get(TORCHRUN) else []
+    program = str(own.get("sagemaker_program", ""))
+    return {
+        "additional_framework_parameters": {n: v for n, v in own.items() if n not in SETTINGS},
+        "channel_input_dirs": {n: str(base / "input" / "data" / n) for n in channels},
+        "current_host": host.name,
+        "current_instance_group": resources["current_group_name"],
+        "current_instance_group_hosts": list(names),
+        "current_instance_type": resources["current_instance_type"],
+        "distribution_hosts": list(names) if launched else [],
+        "distribution_instance_groups": launched,
+        "framework_module": None,
+        "hosts": list(names),
+        "hyperparameters": values,
+        "input_config_dir": str(base / "input" / "config"),
+        "input_data_config": channels,
+        "input_dir": str(base / "input"),
+        "instance_groups": list(groups),
+        "instance_groups_dict": groups,
+        "is_hetero": False,
+        "is_master": host.name == names[0],
+        "is_modelparallel_enabled": None,
+        "is_smddpmprun_installed": False,
+        "is_smddprun_installed": False,
+        "job_name": params["TrainingJobName"],
+        "log_level": own.get("sagemaker_container_log_level", 20),
+        "master_hostname": names[0],
+        "model_dir": str(base / "model"),
+        "module_dir": own.get("sagemaker_submit_directory", ""),
+        "module_name": program.removesuffix(".py"),
+        "network_interface_name": resources["network_interface_name"],
+        "num_cpus": os.cpu_count() or 1,
+        "num_gpus": 0,
+        "num_neurons": 0,
+        "output_data_dir": str(base / "output" / "data"),
+        "output_dir": str(base / "output"),
+        "output_intermediate_dir": str(base / "output" / "intermediate"),
+        "resource_config": resources,
+        "topology": [],
+        "user_entry_point": program,
+    }
+
+
+def _text(value: Any) -> str:
+    """A variable's value: text as it is, and JSON of anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def command(host: Host, params: Mapping[str, Any], names: Sequence[str]) -> list[str]:

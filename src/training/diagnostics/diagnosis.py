@@ -94,9 +94,10 @@ class Diagnosis(Watcher):
         """Before the first step: a batch to look at layers with, and how they start."""
         started = time.perf_counter()
         inputs_B, targets_B = next(iter(lesson.batches_of(1, 0)))
-        self.sample_B = inputs_B[:PICTURES] if inputs_B.dim() > 2 else inputs_B
+        few_B = inputs_B[:PICTURES] if inputs_B.dim() > 2 else inputs_B
+        self.sample_B = few_B.float()  # maps may be bf16
         if state.epoch == 1 and state.step == 0:
-            logits_BK, layers = activity(state.model, self.sample_B)
+            logits_BK, layers = activity(state.network, self.sample_B)
             loss = cross_entropy(logits_BK, targets_B[: len(logits_BK)]).item()
             self.tell(poor_initialisation(layers, loss, len(self.classes)))
         self.seconds += time.perf_counter() - started
@@ -161,6 +162,6 @@ class Diagnosis(Watcher):
         self.tell(data_loader_bound(epochs))
         last = epoch.number == self.settings.epochs
         if self.sample_B is not None and (last or epoch.number.bit_count() == 1):
-            _, layers = activity(state.model, self.sample_B)
+            _, layers = activity(state.network, self.sample_B)
             self.tell(dead_units(layers, epoch.number, self.settings))
         self.seconds += time.perf_counter() - started

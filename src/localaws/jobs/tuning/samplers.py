@@ -14,6 +14,8 @@ STARTING_TRIALS = 5
 """Random ones, before a model is made of what was seen."""
 GOOD_SHARE = 0.25
 CANDIDATES = 64
+MOST_WIDTH = 0.5
+"""Of a bump, as a share of the range."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,10 +99,10 @@ class _Density:
             return
         # As wide as the way to the farther neighbour, within limits.
         least = 1.0 / min(100, 1 + len(self._places))
-        framed = [0.0, *self._places, 1.0]
+        gaps = [after - here for here, after in itertools.pairwise(self._places)]
         self._widths = [
-            min(max(here - before, after - here, least / 2), 1.0)
-            for before, here, after in zip(framed, framed[1:], framed[2:], strict=False)
+            min(max(*near, least / 2), MOST_WIDTH) if near else MOST_WIDTH
+            for near in (gaps[max(n - 1, 0) : n + 1] for n in range(len(self._places)))
         ]
 
     def draw(self, chance: random.Random) -> float:

@@ -170,7 +170,7 @@ class Search:
         taken = [dict(trial.tuned) for trial in self._tuning.trials]
         tries = [random_point(self._space, f"{self._seed}/{n}", number) for n in range(TRIES)]
         if self._strategy == "Bayesian":
-            tries.insert(0, model_point(self._space, self._seen(), self._seed, number))
+            tries.insert(0, model_point(self._space, self._seen(), f"{self._seed}/0", number))
         found = new_values(self._space, tries, taken)
         return found or values_at(self._space, tries[0])
 

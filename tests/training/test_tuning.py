@@ -193,6 +193,7 @@ def test_a_search_that_is_stopped_and_killed_ends_like_one_that_was_not(
     code, said = place.search_until(2, number=15)
     assert code == 143
     assert '"interrupted"' in said
+    assert "make tune TRIALS=2" in said
     code, _ = place.search_until(4, number=9)
     assert code == -9
     events = place.search()

@@ -31,7 +31,7 @@ STYLE: Any = {
     "axes.spines.right": False,
 }
 COLOURS = "viridis"
-FAR = 10.0
+FAR = 4.0
 """Losses that are more than so many times the lowest one are shown on a logarithmic scale."""
 NOT_SEARCHED = -0.18
 """Where a line passes an axis on which its trial has no value."""

@@ -121,13 +121,11 @@ class Session:
                 f"{shown_values(best.user_attrs['values'])}); `make tune TRIALS={done}` writes it "
                 f"into {self.options.hyperparameters}"
             )
-        self.log.event(
-            "interrupted",
+        text = (
             f"stopped after {done} of {self.space.trials} trials: {found}. `make tune` goes on "
-            "from here.",
-            done=done,
-            trials=self.space.trials,
+            "from here."
         )
+        self.log.event("interrupted", text, done=done, trials=self.space.trials, message=text)
 
     def _conclude(self) -> None:
         best = self.study.best()

@@ -116,8 +116,14 @@ class Trials:
             train_on_features(classifier, frozen.seen, settings, log)
         else:
             classifier, _ = self._classifier(settings, log)
-            spec = input_spec(settings)
-            finetune(classifier, self.data, spec, settings, log, cache_dir=self.cache_dir)
+            finetune(
+                classifier,
+                self.data,
+                input_spec(settings),
+                settings,
+                log,
+                cache_dir=self.cache_dir,
+            )
         require(bool(log.curve), "training told no epoch, so there is nothing to judge it by.")
         return log.best
 

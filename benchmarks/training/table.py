@@ -21,8 +21,8 @@ def heading(given: argparse.Namespace, argv: Sequence[str]) -> str:
         f"Python {platform.python_version()}. {given.pictures} training pictures and a quarter as "
         f"many for validation, drawn by code, {given.classes} classes, JPEG of about 570 pixels; "
         f"{given.backbone} at {given.size} pixels with random weights whose BatchNorm statistics "
-        f"are those of the pictures and whose residual branches are quiet. Sides take turns, {given.rounds} rounds; wall-clock "
-        f"seconds.{note}\n"
+        f"are those of the pictures and whose residual branches are quiet. "
+        f"Sides take turns, {given.rounds} rounds; wall-clock seconds.{note}\n"
     )
 
 

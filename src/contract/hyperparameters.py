@@ -102,6 +102,11 @@ class Hyperparameters:
             f"{self.hidden_units}, or solver to adam.",
         )
         require(1 <= self.views <= 1000, "views must be 1 to 1000.")
+        require(
+            self.views == 1 or self.method == "head",
+            f"views is {self.views}, but fine-tuning sees new ones in each epoch: set it to 1, or "
+            "method to head.",
+        )
         require(0 <= self.stages <= 100, "stages must be 0 (all) to 100.")
         require(0 < self.layer_rate_decay <= 1, "layer_rate_decay must be above 0 and at most 1.")
         require(0 <= self.mixup <= 10, "mixup must be 0 (none) to 10.")

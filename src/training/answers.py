@@ -5,7 +5,7 @@ input in pixels, F = what the network returns for a picture: features or logits.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from contract.model_card import InputSpec
-from contract.preprocessing import eval_view
+from contract.preprocessing import Pixels, decode, eval_pixels, normalise
 from training import processes
 from training.data import Picture
-from training.data.workers import side_by_side
+from training.data.workers import side_by_side as side_by_side  # for those who import it from here
 from training.runlog import RunLog
 
 BATCH = 32
@@ -39,7 +39,12 @@ def one_thread() -> Iterator[int]:
 
 
 def answers(
-    network: nn.Module, pictures: Sequence[Picture], spec: InputSpec, log: RunLog, doing: str
+    network: nn.Module,
+    pictures: Sequence[Picture],
+    spec: InputSpec,
+    log: RunLog,
+    doing: str,
+    plain: Callable[[Picture], Pixels] | None = None,
 ) -> Tensor:
     """What a network says to each picture, in eval mode and without autograd.
 
@@ -52,6 +57,8 @@ def answers(
         spec: what the network expects.
         log: is told the progress.
         doing: what it is called there.
+        plain: reads a picture as `eval_pixels` shows it, as `Store.plain` does; by default from
+            its file.
 
     Returns:
         float32 of shape (N, F), in main memory.
@@ -59,10 +66,15 @@ def answers(
     device = next(network.parameters()).device
     network.eval()
 
+    def from_file(picture: Picture) -> Pixels:
+        return eval_pixels(decode(picture.path.read_bytes(), spec.resize_px), spec)
+
+    read = plain or from_file
+
     def answer(batch: Sequence[Picture]) -> Tensor:
         torch.set_num_threads(1)
         with torch.inference_mode():
-            images = np.stack([eval_view(p.path.read_bytes(), spec) for p in batch])
+            images = np.stack([normalise(read(picture), spec) for picture in batch])
             images_BCSS = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
             answers_BF: Tensor = network(images_BCSS)
             return answers_BF.float().cpu().contiguous()

@@ -70,17 +70,24 @@ class FeatureCache:
         part = path.with_name(f".{os.getpid()}-{next(_NUMBERS)}.part")
         facts = {"sha256": _sha256(tensor), "kind": self.kind}
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({"features": tensor.contiguous()}, part, metadata=facts)
+            try:
+                self._write(part, tensor, facts)
+            except FileNotFoundError:  # another process has just made room
+                self._write(part, tensor, facts)
             part.replace(path)
         except (OSError, SafetensorError) as error:
-            part.unlink(missing_ok=True)
-            if self.writable and self.folder.exists():  # or another process has made room
+            with suppress(OSError):
+                part.unlink()
+            if self.writable:
                 self.writable = False
                 self.log.warn(
                     f"features cannot be kept in {self.folder} ({error}); the next run computes "
                     "them anew. Make room, or name another folder with --cache-dir."
                 )
+
+    def _write(self, part: Path, tensor: Tensor, facts: dict[str, str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_file({"features": tensor.contiguous()}, part, metadata=facts)
 
     def trim(self) -> None:
         """Remove what was not used for longest until the rest is small enough."""

@@ -19,15 +19,16 @@ import torch
 from torch import Tensor, nn
 
 import contract.preprocessing
-import training.batches
 import training.chance
-from contract.model_card import InputSpec, file_sha256
-from contract.preprocessing import Floats, eval_view
+import training.data.augment
+import training.data.store
+from contract.model_card import file_sha256
+from contract.preprocessing import Floats, normalise
 from training import processes
 from training.answers import BATCH, one_thread
-from training.batches import train_view
 from training.chance import chance
 from training.data import Picture
+from training.data.store import Store
 from training.data.workers import side_by_side
 from training.faster import Speed, faster, way
 from training.feature_cache import FeatureCache, sha256_of
@@ -35,7 +36,9 @@ from training.identity import machine
 from training.runlog import RunLog
 
 LIBRARIES = ("numpy", "pillow", "torch", "torchvision")
-SOURCES = (contract.preprocessing, training.batches, training.chance)
+SOURCES = (
+    contract.preprocessing, training.chance, training.data.augment, training.data.store
+)  # fmt: skip
 """What makes a view of a picture."""
 
 
@@ -47,13 +50,15 @@ class View:
     """0 is the plain one, as in serving; others are random, as in an epoch of this number."""
     seed: int = 0
     """Of the random ones."""
+    augmentation: str = "crop"
+    """Of the random ones, as in `Hyperparameters`."""
 
-    def pixels(self, picture: Picture, sample: int, spec: InputSpec) -> Floats:
+    def pixels(self, picture: Picture, sample: int, store: Store) -> Floats:
         """The network's input, float32 (C, S, S), for the picture at a place of its split."""
-        data = picture.path.read_bytes()
         if self.number == 0:
-            return eval_view(data, spec)
-        return train_view(data, spec, chance(self.seed, self.number, sample + 1))
+            return normalise(store.plain(picture), store.spec)
+        rng = chance(self.seed, self.number, sample + 1)
+        return normalise(store.random(picture, self.augmentation, rng), store.spec)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +71,8 @@ class Source:
     """Of its layers: torchvision's function name."""
     weights: str
     """As `weights_sha256` names them."""
-    spec: InputSpec
+    store: Store
+    """Reads pictures, for the network's input."""
     speed: Speed
 
 
@@ -120,7 +126,7 @@ def features(
         kept = cache.get(keys[place])
         if kept is not None:
             return place, kept, True
-        views = [view.pixels(pictures[i], i, source.spec) for i in batches[place]]
+        views = [view.pixels(pictures[i], i, source.store) for i in batches[place]]
         with torch.inference_mode():
             images_BCSS = torch.from_numpy(np.stack(views))
             answers_BF = run(images_BCSS.to(device, memory_format=torch.channels_last)).cpu()
@@ -144,7 +150,7 @@ def features(
 
 
 def _kind(source: Source, view: View) -> str:
-    facts = ["1", source.name, source.weights, str(asdict(source.spec)), str(asdict(view))]
+    facts = ["1", source.name, source.weights, str(asdict(source.store.spec)), str(asdict(view))]
     facts += [way(source.speed), machine(), *(f"{name} {version(name)}" for name in LIBRARIES)]
     facts += [file_sha256(Path(str(module.__file__))) for module in SOURCES]
     return sha256_of(facts)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contract.hyperparameters import Hyperparameters
 from contract.model_card import InputSpec, Metrics
@@ -20,6 +20,7 @@ from training import processes
 from training.answers import BATCH, one_thread
 from training.chance import shuffled
 from training.data import Data
+from training.data.store import Store, open_store
 from training.faster import Speed
 from training.features import Source, Tally, View, features
 from training.identity import weights_sha256
@@ -61,14 +62,31 @@ def train_head(
     """
     seen = head_features(classifier, data, spec, settings, log, cache_dir=cache_dir)
     mean_F, std_F = standard(*seen.views_NF)
-    views_NF = [(view_NF - mean_F) / std_F for view_NF in seen.views_NF]
     names = [p.path.relative_to(data.root).as_posix() for p in data.split("train")]
     for watcher in watchers:
-        watcher.after_features(names, views_NF[0], seen.train_N)
-    if settings.solver != "adam":
-        return fit_at_once(classifier, seen, settings, log)
+        watcher.after_features(names, (seen.views_NF[0] - mean_F) / std_F, seen.train_N)
+    if settings.solver == "adam":
+        return fit_by_steps(classifier, seen, settings, log, watchers)
+    return fit_at_once(classifier, seen, settings, log)
+
+
+def fit_by_steps(
+    classifier: Classifier,
+    seen: HeadFeatures,
+    settings: Hyperparameters,
+    log: RunLog,
+    watchers: Sequence[Watcher] = (),
+) -> tuple[int, Tensor]:
+    """Train the head epoch by epoch; an epoch sees the next view, and after the last the first.
+
+    Returns:
+        The best epoch, and the logits (N, K) of the validation pictures after it.
+    """
+    mean_F, std_F = standard(*seen.views_NF)
+    views_NF = [(view_NF - mean_F) / std_F for view_NF in seen.views_NF]
     valid_NF = (seen.valid_NF - mean_F) / std_F
     head = classifier.head.cpu()
+    classes = [layer for layer in head.modules() if isinstance(layer, nn.Linear)][-1].out_features
 
     def batches_of(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         view_NF = views_NF[(epoch - 1) % len(views_NF)]
@@ -85,7 +103,7 @@ def train_head(
         pictures=len(seen.train_N),
         batches_of=batches_of,
         validate=validate,
-        weight_K=class_weights(seen.train_N, len(data.classes)) if settings.balanced else None,
+        weight_K=class_weights(seen.train_N, classes) if settings.balanced else None,
     )
     with one_thread(), processes.alone():
         best = fit(head, new_state(head, settings), lesson, settings, log, watchers)
@@ -97,7 +115,13 @@ def train_head(
 def fit_at_once(
     classifier: Classifier, seen: HeadFeatures, settings: Hyperparameters, log: RunLog
 ) -> tuple[int, Tensor]:
-    """Fit a linear head by a closed form or L-BFGS; tuners are told of it as of one epoch."""
+    """Fit a linear head by a closed form or L-BFGS, on all views together.
+
+    Tuners are told of it as of one epoch.
+
+    Returns:
+        Epoch 1, and the logits (N, K) of the validation pictures.
+    """
     started = time.monotonic()
     fitted = closed_form_head(
         torch.cat(seen.views_NF),
@@ -157,19 +181,21 @@ def head_features(
     train, valid = data.split("train"), data.split("valid")
     plain = View()
     views = [plain] if settings.views == 1 else [
-        View(number=number, seed=settings.seed) for number in range(1, settings.views + 1)
+        View(number=number, seed=settings.seed, augmentation=settings.augmentation)
+        for number in range(1, settings.views + 1)
     ]  # fmt: skip
     backbone = classifier.backbone.eval()
     exact = Source(
         backbone=backbone,
         name=settings.backbone,
         weights=weights_sha256(backbone),
-        spec=spec,
+        store=Store(spec, None, log.warn),
         speed=Speed(),
     )
+    store = open_store(train, len(views), spec, cache_dir, log)
 
     def examples() -> tuple[Tensor, Tensor]:
-        pixels = [views[0].pixels(picture, i, spec) for i, picture in enumerate(train[:BATCH])]
+        pixels = [views[0].pixels(picture, i, store) for i, picture in enumerate(train[:BATCH])]
         images_BCSS = torch.from_numpy(np.stack(pixels))
         device = next(backbone.parameters()).device
         labels_B = torch.tensor(data.numbers(train[:BATCH]), device=device)
@@ -185,7 +211,7 @@ def head_features(
         weights=exact.weights,
     )
     with one_thread():
-        swift = replace(exact, speed=choose_speed(work, settings, cache_dir, log))
+        swift = replace(exact, store=store, speed=choose_speed(work, settings, cache_dir, log))
     tally = Tally()
     seen = HeadFeatures(
         views_NF=tuple(features(swift, train, view, cache_dir, log, tally) for view in views),

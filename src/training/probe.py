@@ -67,10 +67,10 @@ def time_ways(work: Work, ways: Sequence[Speed], figures: Figures, pictures: int
     answers: dict[str, Tensor] = {}
     with _untouched(work.network):
         for speed in ways:
-            run = faster(work.network, speed, len(images_BCSS))
             one = _forward if work.kind == "forward" else _train
             started = time.perf_counter()
             try:
+                run = faster(work.network, speed, len(images_BCSS))
                 answers[way(speed)] = one(run, work.network, images_BCSS, labels_B)
             except Exception as error:  # whatever a compiler stumbles over: run without it
                 if not speed.compiled:

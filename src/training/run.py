@@ -110,7 +110,8 @@ def train(request: Request, log: RunLog, stopping: Stopping) -> ModelCard | None
 
     with saver.saving():
         of_head = partial(train_head, cache_dir=request.cache_dir)
-        method = of_head if settings.method == "head" else finetune
+        of_finetune = partial(finetune, cache_dir=request.cache_dir)
+        method = of_head if settings.method == "head" else of_finetune
         best_epoch, logits_NK = method(classifier, data, spec, settings, log, [diagnosis, saver])
         classifier.to(device())
 

@@ -151,7 +151,7 @@ def test_an_interrupted_run_goes_on_elsewhere_with_its_curve(
 def test_a_torn_checkpoint_is_said_and_the_one_before_it_used(
     folder: Folder, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data, kept = folder(train=4, valid=2), tmp_path / "run" / "checkpoints"
+    data, kept = folder(train=4, valid=2), tmp_path / "run" / "checkpoint"
     whole = run(data, *FINETUNE, name="whole")
     with raised(signal.SIGTERM, 5):
         run(data, *FINETUNE)

@@ -64,17 +64,6 @@ def test_the_same_seed_gives_the_same_weights(method: str, folder: Folder, run: 
     assert weights(other) != weights(first)
 
 
-def test_a_head_has_the_same_bits_with_any_number_of_threads(folder: Folder, run: Run) -> None:
-    data = folder(train=24, valid=4)
-    torch.set_num_threads(1)
-    one = run(data, "--epochs=3", "--hidden-units=16", name="one")
-
-    torch.set_num_threads(3)
-    three = run(data, "--epochs=3", "--hidden-units=16", name="three")
-
-    assert one["card"] == three["card"]
-
-
 def test_each_layer_of_a_head_run_works_on_one_thread(folder: Folder, run: Run) -> None:
     seen: set[tuple[str, int]] = set()
 

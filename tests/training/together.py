@@ -94,10 +94,10 @@ def gradients_together(data: str, folder: str, *texts: str) -> dict[str, object]
             make_repeatable(settings.seed)
             network = Network(backbone=settings.backbone, hidden_units=0)
             classifier = build_classifier(network, len(pictures.classes))
-            watcher, spec = Gradients(), input_spec(settings)
+            watcher, spec, cache = Gradients(), input_spec(settings), Path(folder) / "cache"
             log = Silence(Path(folder)) if number() else RunLog(Path(folder))
             looked = answers(classifier.backbone, pictures.pictures, spec, log, "features")
-            finetune(classifier, pictures, spec, settings, log, [watcher])
+            finetune(classifier, pictures, spec, settings, log, [watcher], cache_dir=cache)
             found = {**watcher.seen, "features": looked}
             torch.save(found, Path(folder) / f"{env.get('WORLD_SIZE', 1)}-{number()}.pt")
         return 0

@@ -27,8 +27,8 @@ Wholes = npt.NDArray[np.int64]
 
 NEAR_BITS = 14
 """Of 64: most that the hashes of a proposed pair differ in."""
-LIKE_AT_ONCE, LIKE_TINY, LIKE_CLOSER = 0.4, 0.9, 0.75
-"""Least correlation of a proposal, when aligned, and in texture."""
+LIKE_AT_ONCE, LIKE_SOON, LIKE_TINY, LIKE_CLOSER = 0.4, 0.7, 0.9, 0.75
+"""Least correlation of a proposal, when aligned roughly and finely, and in texture."""
 LIKE_ENOUGH = 0.97
 """Correlation at which an alignment cannot matter any more."""
 LIKE_SMALL = 0.99
@@ -41,7 +41,7 @@ FLAT = 4.0
 """Standard deviation in grey levels below which a picture shows nothing to compare."""
 MOST_PROPOSED, MOST_ALIGNED, MOST_CLOSER = 20_000, 4_000, 400
 """The likeliest so many pairs are gone into: a set of look-alikes must not take for ever."""
-ROWS = 256
+ROWS = 128
 WINDOWS = np.array(
     [[0, 1, 0, 1], [0.05, 0.95, 0.05, 0.95]]
     + [[y, y + 0.9, x, x + 0.9] for y in (0, 0.1) for x in (0, 0.1)],
@@ -67,13 +67,14 @@ def alike(pictures: Sequence[Picture], grey_NTT: npt.NDArray[np.uint8]) -> list[
         pictures: N of them.
         grey_NTT: their tiny versions, uint8.
     """
-    names = [(p.split, p.label) for p in pictures]
-    number = {name: index for index, name in enumerate(sorted(set(names)))}
     shown = np.flatnonzero(grey_NTT.reshape(len(grey_NTT), -1).std(1) >= FLAT)
-    group_N = np.array([number[names[index]] for index in shown])
     if len(shown) < 2:
         return []
-    proposed = _propose(grey_NTT[shown].astype(np.float32), group_N)
+    split_N, label_N = (
+        np.unique([getattr(pictures[int(index)], kind) for index in shown], return_inverse=True)[1]
+        for kind in ("split", "label")
+    )
+    proposed = _propose(grey_NTT[shown].astype(np.float32), split_N, label_N)
     first_P, second_P, view_P = shown[proposed[0]], shown[proposed[1]], proposed[2]
     closer: dict[tuple[int, int], tuple[float, int, int, bool, Reals]] = {}
     for one in sorted(_tiny_alike(pictures, grey_NTT, first_P, second_P, view_P), key=_likeness):
@@ -125,28 +126,37 @@ def _bits(waves: Reals) -> npt.NDArray[np.uint64]:
     return packed.view(np.uint64)[:, 0]
 
 
-def _propose(grey_NTT: Reals, group_N: Wholes) -> tuple[Wholes, Wholes, Wholes]:
-    """Pairs of different groups whose hashes are near: a whole picture, another, its view."""
+def _propose(grey_NTT: Reals, split_N: Wholes, label_N: Wholes) -> tuple[Wholes, Wholes, Wholes]:
+    """Pairs whose hashes are near: a whole picture, another one, and its view that is like it.
+
+    Across splits every view is compared; within one, under two labels, whole pictures are.
+    """
     views_VN = hashes(grey_NTT)
     half = len(views_VN) // 2
 
-    def rows(start: int) -> tuple[Wholes, ...]:
-        whole = views_VN[0, start : start + ROWS, None]
-        parts = []
-        for mirrored in (0, half):
-            best = np.full((len(whole), len(group_N)), 64, np.uint8)
-            view = np.zeros(best.shape, np.uint8)
-            for index in range(mirrored, mirrored + half):
-                bits = np.bitwise_count(whole ^ views_VN[index])
-                nearer = bits < best
-                best[nearer], view[nearer] = bits[nearer], index
-            first, second = np.nonzero(best <= NEAR_BITS)
-            other = group_N[first + start] != group_N[second]
-            first, second = first[other], second[other]
-            parts.append((first + start, second, view[first, second], best[first, second]))
+    def rows(mine: Wholes) -> tuple[Wholes, ...]:
+        whole, parts = views_VN[0, mine, None], []
+        for others, views in (
+            (np.flatnonzero(split_N != split_N[mine[0]]), range(half)),
+            (np.flatnonzero(split_N == split_N[mine[0]]), range(1)),
+        ):
+            for first_view in (0, half):
+                best = np.full((len(mine), len(others)), 64, np.uint8)
+                for view in views:
+                    other = views_VN[first_view + view, others]
+                    np.minimum(best, np.bitwise_count(whole ^ other), out=best)
+                row, column = np.nonzero(best <= NEAR_BITS)
+                first, second, bits = mine[row], others[column], best[row, column]
+                told = (split_N[first] != split_N[second]) | (label_N[first] != label_N[second])
+                first, second, bits = first[told], second[told], bits[told]
+                seen = views_VN[first_view : first_view + len(views)][:, second]
+                view = np.bitwise_count(seen ^ views_VN[0, first]).argmin(0) + first_view
+                parts.append((first, second, view, bits))
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
-    found = list(side_by_side(rows, range(0, len(group_N), ROWS), cores()))
+    splits = [np.flatnonzero(split_N == split) for split in np.unique(split_N)]
+    blocks = [part[i : i + ROWS] for part in splits for i in range(0, len(part), ROWS)]
+    found = list(side_by_side(rows, blocks, cores()))
     first, second, view, bits = (np.concatenate(part) for part in zip(*found, strict=True))
     likeliest = np.argsort(bits, kind="stable")[:MOST_PROPOSED]
     return first[likeliest], second[likeliest], view[likeliest]
@@ -174,13 +184,11 @@ def _tiny_alike(
     likeness = _correlation(whole, _seen(part, edges))
     chosen = np.argsort(-likeness, kind="stable")[:MOST_ALIGNED]
     chosen = chosen[likeness[chosen] >= LIKE_AT_ONCE]
-    for start in range(0, len(chosen), ROWS):
-        some = chosen[start : start + ROWS]
-        moved = ~small[some]
-        if moved.any():
-            them = some[moved]
+    for steps, least in (((0.04,), LIKE_AT_ONCE), ((0.02, 0.01), LIKE_SOON)):
+        some = chosen[(likeness[chosen] >= least) & ~small[chosen]]
+        for them in (some[i : i + ROWS] for i in range(0, len(some), ROWS)):
             likeness[them], edges[them] = _align(
-                whole[them], part[them], edges[them], lambda grey: grey, (0.04, 0.02, 0.01)
+                whole[them], part[them], edges[them], lambda grey: grey, steps
             )
     for k in chosen[likeness[chosen] >= LIKE_TINY]:
         yield (
@@ -249,10 +257,11 @@ def _seen(grey_PLL: Reals, edges_P4: Reals) -> Reals:
 
 def _window(low_P: npt.NDArray[Any], high_P: npt.NDArray[Any], size: int) -> Reals:
     """Matrices (P, size, size) that stretch [low, high] to the whole length, linearly."""
-    places = (np.arange(size) + 0.5) / size
-    wanted = (low_P[:, None] + places * (high_P - low_P)[:, None]) * size - 0.5
-    distance = np.abs(np.clip(wanted, 0, size - 1)[:, :, None] - np.arange(size))
-    matrices: Reals = np.maximum(0, 1 - distance).astype(np.float32)
+    places = ((np.arange(size) + 0.5) / size).astype(np.float32)
+    low, high = (edge.astype(np.float32)[:, None] for edge in (low_P, high_P))
+    wanted = np.clip((low + places * (high - low)) * size - 0.5, 0, size - 1)
+    distance = np.abs(wanted[:, :, None] - np.arange(size, dtype=np.float32))
+    matrices: Reals = np.maximum(0, 1 - distance)
     return matrices
 
 

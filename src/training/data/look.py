@@ -26,7 +26,7 @@ EXIF_ORIENTATION = 0x0112
 ON_THEIR_SIDE = {5, 6, 7, 8}
 """EXIF orientations that exchange width and height."""
 
-COMMIT_EVERY = 200
+SAVE_EVERY = 200
 """Looks that an interrupted run loses at most."""
 
 
@@ -87,7 +87,7 @@ class Looks:
 
     def __init__(self, file: Path | None) -> None:
         self.lock = threading.Lock()
-        self.unsaved = 0
+        self.unsaved: list[tuple[object, ...]] = []
         self.db = None if file is None else _opened(file)
         self.decoder = decoder()
 
@@ -106,9 +106,9 @@ class Looks:
 
     def close(self) -> None:
         """Save what was seen."""
-        with self.lock, suppress(sqlite3.Error):
+        with self.lock:
+            self._save()
             if self.db is not None:
-                self.db.commit()
                 self.db.close()
 
     def _find(self, sha256: str) -> Look | None:
@@ -127,14 +127,19 @@ class Looks:
         return None
 
     def _keep(self, look: Look) -> None:
-        with self.lock, suppress(sqlite3.Error):
+        with self.lock:
+            self.unsaved.append((self.decoder, *astuple(look)))
+            if len(self.unsaved) >= SAVE_EVERY:
+                self._save()
+
+    def _save(self) -> None:
+        """In one short transaction: while it is open, other processes wait."""
+        with suppress(sqlite3.Error):
             if self.db is not None:
-                row = (self.decoder, *astuple(look))
-                self.db.execute("INSERT OR IGNORE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-                self.unsaved += 1
-                if self.unsaved >= COMMIT_EVERY:
-                    self.db.commit()
-                    self.unsaved = 0
+                row = "INSERT OR IGNORE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)"
+                self.db.executemany(row, self.unsaved)
+                self.db.commit()
+        self.unsaved.clear()
 
 
 def _opened(file: Path) -> sqlite3.Connection | None:

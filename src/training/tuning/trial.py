@@ -105,7 +105,8 @@ class Trials:
         )
         classifier = self._classifier(request, log)
         of_head = partial(train_head, cache_dir=self.cache_dir)
-        method = of_head if settings.method == "head" else finetune
+        of_finetune = partial(finetune, cache_dir=self.cache_dir)
+        method = of_head if settings.method == "head" else of_finetune
         method(classifier, self.data, input_spec(settings), settings, log)
         require(bool(log.curve), "training told no epoch, so there is nothing to judge it by.")
         return log.best

@@ -257,9 +257,17 @@ def is_lost(error: BaseException) -> bool:
 
 def speaks_for_all() -> bool:
     """Whether this is the first process, and none has said why it failed."""
-    return number() == 0 and (not _stores or int(_stores[0].add("failed", 0)) == 0)
+    return number() == 0 and _failures(0) == 0
 
 
 def first_to_fail() -> bool:
     """Whether no other process of this run has failed before; the first one says why."""
-    return not _stores or int(_stores[0].add("failed", 1)) == 1
+    return _failures(1) == 1
+
+
+def _failures(more: int) -> int:
+    """How many processes have failed, counting so many more."""
+    try:
+        return int(_stores[0].add("failed", more)) if _stores else more
+    except RuntimeError:  # the process that kept the count has gone already
+        return 2

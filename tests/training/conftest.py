@@ -66,8 +66,7 @@ def run(tmp_path: Path) -> Run:
     def go(data: Path, *arguments: str, name: str = "run", quick: bool = True) -> dict[str, Any]:
         model, output = tmp_path / name / "model", tmp_path / name / "output"
         argv = [f"--data={data}", f"--model-dir={model}", f"--output-dir={output}"]
-        cache, kept = tmp_path / name / "cache", tmp_path / name / "checkpoints"
-        argv += [f"--cache-dir={cache}", f"--checkpoint-dir={kept}"]
+        argv += [f"--{kept}-dir={tmp_path / name / kept}" for kept in ("cache", "checkpoint")]
         code = main([*argv, *(QUICK if quick else []), *arguments])
         card, metrics = model / "model.json", output / "metrics.jsonl"
         return {

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from training.checkpoints import TornError, read_whole
 from training.main import main
 
 SETTINGS = [
@@ -106,6 +107,17 @@ def outcome(folder: Path) -> dict[str, Any]:
     }
 
 
+def not_whole(folder: Path) -> list[str]:
+    """The checkpoints that a run has left torn; a half-written file has another name."""
+    torn = []
+    for path in folder.glob("*.safetensors"):
+        try:
+            read_whole(path)
+        except (TornError, ValueError, KeyError) as error:
+            torn.append(f"{path}: {error}")
+    return torn
+
+
 def kill_and_go_on(data: str, root: Path, method: str, kills: int, seed: int) -> dict[str, Any]:
     """Kill a method's runs until so many have died; each run that ended is compared."""
 
@@ -124,7 +136,7 @@ def kill_and_go_on(data: str, root: Path, method: str, kills: int, seed: int) ->
     code, counted = attempt(arguments(home), home / "log", Killer())
     wanted = outcome(home) if code == 0 else {}
     chance, places = random.Random(seed), list(PLACES)
-    died, ended, wrong, log = 0, 0, [], ""
+    died, ended, wrong, torn, log = 0, 0, [], [], ""
     while died < kills:
         home = folder(f"run{ended}")
         code = -signal.SIGKILL
@@ -135,6 +147,7 @@ def kill_and_go_on(data: str, root: Path, method: str, kills: int, seed: int) ->
                 killer = Killer(at=chance.randint(counted["first_step"] // 2, counted["events"]))
             code, _ = attempt(arguments(home), home / "log", killer)
             died += code == -signal.SIGKILL
+            torn += not_whole(home / "checkpoints")
         if code == -signal.SIGKILL:
             code, _ = attempt(arguments(home), home / "log", Killer())
         ended += 1
@@ -143,7 +156,14 @@ def kill_and_go_on(data: str, root: Path, method: str, kills: int, seed: int) ->
             log = (home / "log").read_text()[-3000:]
         else:
             shutil.rmtree(home)
-    about = {"died": died, "ended": ended, "wrong": wrong, "log": log, "places": len(places)}
+    about = {
+        "died": died,
+        "ended": ended,
+        "wrong": wrong,
+        "torn": torn,
+        "log": log,
+        "places": len(places),
+    }
     return {**about, **wanted, **counted}
 
 

@@ -29,6 +29,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_model_and_curve(
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert found["wrong"] == [], found["log"]
+    assert found["torn"] == []
     assert (found["died"], found["places"]) == (KILLS, 0)
     assert [told["epoch"] for told in found["epochs"]] == list(range(1, len(found["epochs"]) + 1))
     assert found["checkpoints"] == []

@@ -148,6 +148,23 @@ def test_an_interrupted_run_goes_on_elsewhere_with_its_curve(
     assert not checkpoints.exists()
 
 
+def test_a_torn_checkpoint_is_said_and_the_one_before_it_used(
+    folder: Folder, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, kept = folder(train=4, valid=2), tmp_path / "run" / "checkpoint"
+    whole = run(data, *FINETUNE, name="whole")
+    with raised(signal.SIGTERM, 5):
+        run(data, *FINETUNE)
+    newest = max(kept.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(newest.read_bytes()[:-1])
+
+    resumed = run(data, *FINETUNE)
+
+    assert f"{newest} is not used: it is torn" in capsys.readouterr().err
+    assert [(e["epoch"], e["step"]) for e in told(resumed, "resumed")] == [(2, 0)]
+    assert resumed["card"] == whole["card"]
+
+
 class MetadataService(BaseHTTPRequestHandler):
     """IMDSv2: a token first, then the notice once there is one."""
 

@@ -8,14 +8,13 @@ the functions below that end in `_together`, and its arguments; the answer is a 
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch._C._distributed_c10d import TCPStore
 
 from contract.hyperparameters import Hyperparameters, from_text
 from contract.model_card import Network
@@ -52,14 +51,20 @@ class Gradients(Watcher):
         self.seen[f"{epoch.number}.mean"] = torch.tensor([epoch.train_loss, epoch.valid.loss])
 
 
+def free_port() -> int:
+    """A port that nobody listens at: a store here would be a thread, and forks deadlock."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def forked(work: Callable[[dict[str, str]], int], processes: int, folder: Path) -> list[int]:
     """Call a function in each of so many new processes.
 
     Returns:
         Their exit codes; minus a signal's number for one that was killed.
     """
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False,
-                          timeout=timedelta(seconds=60))  # fmt: skip
+    port = free_port()
     children = []
     sys.stdout.flush()
     for rank in range(processes):
@@ -72,8 +77,9 @@ def forked(work: Callable[[dict[str, str]], int], processes: int, folder: Path) 
                     os.dup2(file.fileno(), 2)
                 env = {
                     "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes),
-                    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
-                    "TORCHELASTIC_USE_AGENT_STORE": "True", "GLOO_SOCKET_IFNAME": "lo",
+                    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+
+                    "GLOO_SOCKET_IFNAME": "lo",
                 }  # fmt: skip
                 os.environ.update(env if processes > 1 else {})
                 code = work(env if processes > 1 else {})
@@ -94,10 +100,9 @@ def gradients_together(data: str, folder: str, *texts: str) -> dict[str, object]
             make_repeatable(settings.seed)
             network = Network(backbone=settings.backbone, hidden_units=0)
             classifier = build_classifier(network, len(pictures.classes))
-            watcher, spec = Gradients(), input_spec(settings)
+            watcher, spec, cache = Gradients(), input_spec(settings), Path(folder) / "cache"
             log = Silence(Path(folder)) if number() else RunLog(Path(folder))
             looked = answers(classifier.backbone, pictures.pictures, spec, log, "features")
-            cache = Path(folder) / f"cache-{env.get('WORLD_SIZE', 1)}"
             finetune(classifier, pictures, spec, settings, log, [watcher], cache_dir=cache)
             found = {**watcher.seen, "features": looked}
             torch.save(found, Path(folder) / f"{env.get('WORLD_SIZE', 1)}-{number()}.pt")

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.training.digits import digits
 
 from training.main import main
+
+__all__ = ["digits"]
 
 Folder = Callable[..., Path]
 Run = Callable[..., dict[str, Any]]

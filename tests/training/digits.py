@@ -25,7 +25,7 @@ class Digits:
     events: list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     """Trains as `examples/digits.json` says; some 20 seconds of one core."""
     home = tmp_path_factory.mktemp("digits")

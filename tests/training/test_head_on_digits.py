@@ -1,75 +1,63 @@
-"""The method `head` beside scikit-learn, on handwritten digits."""
+"""The method `head` beside scikit-learn, on features of a network that has learnt digits."""
 
-import io
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from sklearn.datasets import load_digits
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from tests.training.backbones import SPEC
-from torch import nn
+from tests.training.digits import Digits
 
-from contract.hyperparameters import Hyperparameters
-from contract.network import Classifier, build_head
+from contract.model_card import read_card
+from contract.network import build_classifier
+from training.answers import answers
 from training.data import read_data
-from training.data.store import Store
-from training.faster import Speed
-from training.features import Source, Tally, View, features
-from training.head import HeadFeatures, fit_at_once, fit_by_steps
-from training.identity import weights_sha256
-from training.loop import measure
-from training.runlog import RunLog
+from training.runlog import Silence
 
+Run = Callable[..., dict[str, Any]]
 HALF_A_POINT = 0.005
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
 
 
-@pytest.mark.slow
-def test_a_head_is_as_good_as_scikit_learns_on_the_same_features(tmp_path: Path) -> None:
-    digits = load_digits()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        home = tmp_path / "digits" / f"digit{label}"
-        home.mkdir(parents=True, exist_ok=True)
-        small = Image.fromarray((16 * pixels).clip(0, 255).astype(np.uint8))
-        small.resize((36, 36), Image.Resampling.BICUBIC).save(home / f"{number}.png")
-    data, log = read_data(tmp_path / "digits"), RunLog(tmp_path / "log", io.StringIO())
-    torch.manual_seed(0)
-    backbone = nn.Sequential(
-        nn.Conv2d(3, 32, 5, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()
-    )
-    source = Source(
-        backbone=backbone,
-        name="random",
-        weights=weights_sha256(backbone),
-        store=Store(SPEC, None, log.warn),
-        speed=Speed(),
-    )
-    pictures = sorted(data.pictures, key=lambda picture: picture.sha256)
-    all_NF = features(source, pictures, View(), tmp_path / "cache", log, Tally())
-    train_NF, valid_NF, test_NF = all_NF.split([900, 296, 600])  # type: ignore[no-untyped-call]
-    train_N, valid_N, test_N = torch.tensor(data.numbers(pictures)).split([900, 296, 600])  # type: ignore[no-untyped-call]
-    seen = HeadFeatures(views_NF=(train_NF,), train_N=train_N, valid_NF=valid_NF, valid_N=valid_N)
-    scaler = StandardScaler().fit(train_NF)
-    theirs = max(
-        (
-            LogisticRegression(C=c, max_iter=2000).fit(scaler.transform(train_NF), train_N)
-            for c in (0.001, 0.01, 0.1, 1.0)
-        ),
-        key=lambda fitted: fitted.score(scaler.transform(valid_NF), valid_N),
-    ).score(scaler.transform(test_NF), test_N)
+@pytest.fixture(scope="module")
+def theirs(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Test accuracy of scikit-learn's logistic regression, its strength chosen on validation."""
+    card, data = read_card(digits.model), read_data(digits.data)
+    classifier = build_classifier(card.network, len(card.classes))
+    classifier.load_state_dict(load_file(digits.model / "weights.safetensors"))
+    log = Silence(tmp_path_factory.mktemp("log"))
+    seen, labels = {}, {}
+    for split in ("train", "valid", "test"):
+        pictures = data.split(split)
+        seen[split] = answers(classifier.backbone, pictures, card.input, log, split).numpy()
+        labels[split] = torch.tensor(data.numbers(pictures)).numpy()
+    scaler = StandardScaler().fit(seen["train"])
+    scaled = {split: scaler.transform(features) for split, features in seen.items()}
+    fits = [
+        LogisticRegression(C=c, max_iter=2000).fit(scaled["train"], labels["train"])
+        for c in STRENGTHS
+    ]
+    best = max(fits, key=lambda fit: fit.score(scaled["valid"], labels["valid"]))
+    return float(best.score(scaled["test"], labels["test"]))
 
-    by_steps = Hyperparameters(hidden_units=0, epochs=20)
-    ours = {}
-    for settings in (replace(by_steps, solver="lbfgs"), by_steps):
-        classifier = Classifier(backbone, build_head(512, 0, 10), 512)
-        fit = fit_by_steps if settings.solver == "adam" else fit_at_once
-        fit(classifier, seen, settings, log)
-        with torch.no_grad():
-            ours[settings.solver] = measure(classifier.head(test_NF), test_N).accuracy
 
-    assert theirs > 0.93
-    assert ours == {name: pytest.approx(theirs, abs=HALF_A_POINT) for name in ours}
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_head_is_as_good_as_scikit_learns_on_the_same_features(
+    solver: str, digits: Digits, theirs: float, run: Run
+) -> None:
+    weights: Path = digits.model / "weights.safetensors"
+
+    ours = run(
+        digits.data, f"--weights={weights}", "--image-size-px=32", "--hidden-units=0",
+        f"--solver={solver}", "--epochs=20",
+    )  # fmt: skip
+
+    assert ours["code"] == 0
+    accuracy = ours["card"]["test"]["accuracy"]
+    assert theirs > 0.97
+    assert accuracy == pytest.approx(theirs, abs=HALF_A_POINT)

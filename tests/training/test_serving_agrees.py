@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from tests.training.digits import Digits, digits
+from tests.training.digits import Digits
 
 from contract.model_card import read_card
 from contract.network import build_classifier
@@ -26,8 +26,6 @@ from training.runlog import RunLog
 Folder = Callable[..., Path]
 Run = Callable[..., dict[str, Any]]
 TOLERANCE = 1e-5
-
-__all__ = ["digits"]
 
 
 def odd_copies(root: Path) -> None:
@@ -130,6 +128,7 @@ def test_a_picture_in_a_batch_has_the_answer_of_the_picture_alone(folder: Folder
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("digits")
 def test_digits_are_learnt_from_random_weights_and_served_as_they_were_tested(
     digits: Digits,
 ) -> None:

@@ -173,7 +173,7 @@ def test_healthy_runs_on_the_demo_s_photos_name_its_two_odd_files_only(
     head = run(data, "--epochs=8", name="head")
     tuned = run(
         data, "--method=finetune", "--epochs=3", "--learning-rate=0.0003", "--batch-size=16",
-        name="tuned",
+        "--batch-norm=adaptive", name="tuned",
     )  # fmt: skip
 
     assert rules(head) == rules(tuned) == {"leak", "corrupt_files"}

@@ -1,11 +1,11 @@
 """What a network and a machine are, by content."""
 
 import hashlib
-import platform
-from pathlib import Path
 
 import torch
 from torch import nn
+
+from training.machine import processor
 
 
 def weights_sha256(network: nn.Module) -> str:
@@ -21,8 +21,4 @@ def machine() -> str:
     """The processor or GPU, by what matters for speed and for the last bits of a result."""
     if torch.cuda.is_available():
         return f"cuda {torch.cuda.get_device_name()}"
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    names = [line.split(":")[1].strip() for line in text.splitlines() if "model name" in line]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name} {torch.backends.cpu.get_cpu_capability()}"
+    return f"{processor()} {torch.backends.cpu.get_cpu_capability()}"

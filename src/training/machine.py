@@ -14,7 +14,7 @@ def machine() -> dict[str, Any]:
     """Processor, cores, GPU, system and Python."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
@@ -31,7 +31,8 @@ def in_words(facts: dict[str, Any]) -> str:
     return f"{facts['cores']} cores of {facts['processor']}{gpus}, {facts['system']}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its model's name."""
     if CPU_FILE.is_file():
         for line in CPU_FILE.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

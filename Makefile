@@ -177,8 +177,8 @@ lint: setup ## Check style, types and Terraform
 .PHONY: test
 test: lint ## Every check, fast ones first; what CI runs
 	pytest -m "not slow and not aws" -n 2 --durations 5
-	pytest -m "slow and not aws" -n 3 --dist loadgroup --ignore tests/e2e --durations 12
-	pytest -m "not aws" tests/e2e -n 3 --dist loadgroup --durations 8
+	pytest -m "slow and not aws" -n 3 --dist loadscope --ignore tests/e2e --durations 12
+	pytest -m "not aws" tests/e2e -n 2 --dist loadscope --durations 8
 
 .PHONY: bench-training
 bench-training: .venv/train .venv/tune ## Measure training beside the usual way (ROWS=a,b PICTURES=200), into benchmarks/RECORDS.md

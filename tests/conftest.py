@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from tests.sharing import Sharing
 
 from localaws import control
 
@@ -22,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`make regenerate` writes the files anew that plans and policies are compared with."""
     text = "write reviewed files anew instead of comparing with them"
     parser.addoption("--regenerate", action="store_true", help=text)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | None:
+    """With `--dist loadscope` tests go to workers as tests/sharing.py says."""
+    return Sharing(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

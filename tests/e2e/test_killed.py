@@ -6,7 +6,7 @@ from tests.e2e.stage import Stage
 
 from pipeline.turns import here
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.slow
 
 
 def test_applies_that_are_killed_are_finished_by_the_next_one(kills: Kills) -> None:

@@ -22,7 +22,7 @@ from localaws.iam.matching import as_list
 from pipeline.bootstrap import project_of
 from pipeline.deployer import deployer_policies
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("roles")]
+pytestmark = pytest.mark.slow
 ROLE = "ROLE=kennel-deployer"
 CHANGED = {
     "endpoint": {"pictures_prefix": "pictures/"},

@@ -38,7 +38,7 @@ from tests.events.samples import picture as picture_bytes
 from contract.release import Artifact, read_release, write_release
 from pipeline.demo.callers import Callers
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.slow
 
 TELL = "import os\ndef keys(event, context): return dict(os.environ)\n"
 

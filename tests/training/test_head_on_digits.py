@@ -21,7 +21,7 @@ Run = Callable[..., dict[str, Any]]
 HALF_A_POINT = 0.005
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

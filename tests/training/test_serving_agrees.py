@@ -128,7 +128,6 @@ def test_a_picture_in_a_batch_has_the_answer_of_the_picture_alone(folder: Folder
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("digits")
 def test_digits_are_learnt_from_random_weights_and_served_as_they_were_tested(
     digits: Digits,
 ) -> None:

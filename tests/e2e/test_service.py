@@ -460,8 +460,10 @@ ROLL_OVER = [
 """The alarms that may stop a roll-over watch the configuration that comes."""
 MODEL_TOO = ["± module.endpoint[0].aws_sagemaker_model.this"]
 ROLE_TOO = ['~ module.endpoint[0].module.role.aws_iam_role_policy.this["endpoint"]']
+NOTEBOOK_TOO = ['~ module.notebook[0].module.role.aws_iam_role_policy.this["notebook"]']
+"""It may try a model on the endpoint's instance type, and on no other."""
 CHANGED_ALONE = {
-    "instance_type": ("ml.m7i.large", []),
+    "instance_type": ("ml.m7i.large", NOTEBOOK_TOO),
     "image": ("pytorch-inference:2.5.1-cpu-py311-ubuntu22.04-sagemaker", MODEL_TOO),
     "pictures_prefix": ("photos/", MODEL_TOO + ROLE_TOO),
 }

@@ -20,8 +20,9 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 """What a list needs to be asked with, by service or call."""
 NOT_OURS = re.compile(
-    # What has been: metrics, jobs and commands that nobody can delete.
-    r"cloudwatch:.*(Metrics|History)|sagemaker:ListTrainingJobs|ssm:.*Command|.*ScalingActivities"
+    # What has been, and costs nothing: metrics, jobs, searches and commands.
+    r"cloudwatch:.*(Metrics|History)|sagemaker:List(Training|HyperParameterTuning)Jobs"
+    r"|ssm:.*Command|.*ScalingActivities"
     # What is said once more of something that is counted by its own list.
     r"|ec2:DescribeTags|ec2:.*InstanceStatus|iam:.*(Report|AuthorizationDetails|Summary)"
     # What AWS offers to everybody, and the key it makes itself for the first encrypted volume.

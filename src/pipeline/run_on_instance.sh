@@ -37,8 +37,7 @@ send_log() {
 }
 
 send_checkpoints() {
-  [ ! -d "$checkpoints" ] ||
-    aws s3 sync --only-show-errors --exclude '*.part' "$checkpoints" "$CHECKPOINTS_URI"
+  [ ! -d "$checkpoints" ] || aws s3 sync --only-show-errors "$checkpoints" "$CHECKPOINTS_URI"
 }
 
 report() {
@@ -148,10 +147,9 @@ fetch() {
 train() {
   local gpus
   gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
-  local program=(training.main)
-  [ "$gpus" -lt 2 ] || program=(training.launch --processes "$gpus")
-  attempt env PYTHONPATH=. PYTHONUNBUFFERED=1 WATCH_SPOT_NOTICES=1 \
-    "$environment/bin/python" -m "${program[@]}" \
+  local start=("$environment/bin/python")
+  [ "$gpus" -lt 2 ] || start+=(-m torch.distributed.run --standalone --nproc-per-node "$gpus")
+  attempt env PYTHONPATH=. PYTHONUNBUFFERED=1 WATCH_SPOT_NOTICES=1 "${start[@]}" -m training.main \
     --data "$data" --model-dir model --output-dir output --cache-dir "$home/cache" \
     --checkpoint-dir "$checkpoints" --hyperparameters hyperparameters.json --weights "$weights"
 }

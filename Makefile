@@ -69,7 +69,7 @@ demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a depl
 		python -m localaws run --folder $(call path,$(DEMO)/local) --region $(REGION) -- python -m pipeline.demo --build $(call path,$(DEMO)) $(if $(KEEP),--keep)
 
 .PHONY: setup
-setup: .venv/train .venv/serve .venv/infra .venv/dev .venv/tune .venv/notebook .venv-audit/audit .venv-toolkit/toolkit build/terraform.rc ## Install everything, from hashed locks
+setup: .venv/train .venv/serve .venv/infra .venv/dev .venv/export .venv/tune .venv/notebook .venv-audit/audit .venv-ray/ray .venv-toolkit/toolkit build/terraform.rc ## Install everything, from hashed locks
 
 ##@ Model
 
@@ -197,7 +197,7 @@ lock: .venv/dev ## Pin the newest dependencies, with hashes
 	@$(PYTHON) src/pipeline/setup.py python $*
 	@touch $@
 
-.venv-audit/% .venv-toolkit/%: requirements/%.txt
+.venv-audit/% .venv-peers/% .venv-ray/% .venv-toolkit/%: requirements/%.txt
 	@$(HAS_PYTHON)
 	@$(PYTHON) src/pipeline/setup.py python $*
 	@touch $@

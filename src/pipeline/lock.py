@@ -1,8 +1,8 @@
 """`make lock`: pins every dependency group of pyproject.toml, with hashes, to requirements/.
 
 All groups are resolved together first, so that a package has one version everywhere; only
-the tools of the audit and the SageMaker training toolkit are resolved alone, each for an
-environment of its own. CUDA libraries go to cuda.txt: only the CUDA build of torch needs them.
+the tools of the audit, SageMaker's toolkits, Ray and the servers that ours is measured beside are
+resolved alone, each for an environment of its own. CUDA libraries go to cuda.txt: only the CUDA build of torch needs them.
 cpu.txt names CPU builds of torch that are taken instead where pip can find one, job.txt what AWS's
 training image lacks.
 """
@@ -15,11 +15,11 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-LACKING = ("safetensors",)
-"""What AWS's training image of our torch lacks of group train."""
+LACKING = ("openvino", "openvino-telemetry", "safetensors")
+"""What AWS's training image of our torch lacks of groups train and export."""
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
 
-ALONE = ("audit", "toolkit")
+ALONE = ("audit", "peers", "ray", "toolkit")
 
 CPU_BUILDS = [
     # Wheels that a machine may offer to pip as files; far smaller than the CUDA build.
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             entries = [e for e in compile_lock([group], constraints) if not CUDA.match(e)]
             (folder / f"{group}.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
     for group in ALONE:
-        alone = compile_lock([group], None)
+        alone = [e for e in compile_lock([group], None) if not CUDA.match(e)]
         (folder / f"{group}.txt").write_text("\n".join(alone) + "\n", encoding="utf-8")
     job = [entry for entry in together if entry.split("==")[0] in LACKING]
     (folder / "job.txt").write_text("\n".join(job) + "\n", encoding="utf-8")

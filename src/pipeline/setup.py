@@ -33,7 +33,7 @@ TERRAFORM_SHA256 = {
 PROVIDER = Path("registry.terraform.io/hashicorp/aws")
 PROVIDER_VERSION = "5.100.0"
 
-ALONE = ("audit", "toolkit")
+ALONE = ("audit", "peers", "ray", "toolkit")
 """Groups whose versions differ; each has an environment of its own."""
 
 
@@ -62,7 +62,7 @@ def install_groups(groups: Sequence[str], venv: Path) -> None:
     if not python.exists():
         say(f"making {venv} with Python {platform.python_version()}")
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    needs_torch = bool({"train", "serve"} & set(groups))
+    needs_torch = bool({"train", "peers"} & set(groups))
     if needs_torch and not imports(python, "torch"):
         pip(python, ["cpu.txt"], "--no-index", wanted=False)
     say(f"installing {', '.join(groups)} dependencies from hashed locks")

@@ -13,6 +13,8 @@ from contract.runtimes import has_openvino
 from contract.strict import ContractError, require
 from training.data import Data, read_data
 
+DEFAULT_LIMIT = 0.5
+
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
@@ -21,7 +23,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--model-dir", type=Path, default=Path("build/model"))
     options.add_argument("--cache-dir", type=Path, default=Path("build/cache"))
     options.add_argument(
-        "--max-points-lost", type=float, default=0.5, help="most percent that may get worse"
+        "--max-points-lost", type=float, help="most percent that may get worse; default 0.5"
+    )
+    options.add_argument(
+        "--settings", type=Path, help="a stage's settings, for their endpoint.max_points_lost"
     )
     return options
 
@@ -44,6 +49,10 @@ def run(options: argparse.Namespace) -> None:
         ContractError: there is no whole model, or OpenVINO is missing.
     """
     limit = options.max_points_lost
+    if limit is None:
+        limit = DEFAULT_LIMIT
+        if options.settings is not None:
+            limit = read_settings(options.settings).endpoint.max_points_lost
     require(0 <= limit <= 100, f"--max-points-lost is {limit}; it must be 0 to 100.")
     require(
         has_openvino(),

@@ -10,10 +10,15 @@ from pathlib import Path
 
 from contract.model_card import ModelCard, read_card
 from contract.runtimes import has_openvino
+from contract.settings import read_settings
 from contract.strict import ContractError, require
 from training.data import Data, read_data
 
 DEFAULT_LIMIT = 0.5
+UNMEASURED = (
+    "So what is not measured yet stays so, and answers take two to four times as long. Give the "
+    "model's own pictures: make package DATA=folder."
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--cache-dir", type=Path, default=Path("build/cache"))
     options.add_argument(
         "--max-points-lost", type=float, help="most percent that may get worse; default 0.5"
+    )
+    options.add_argument(
+        "--no-int8", action="store_true", help="leave 8-bit integers to a later `make package`"
     )
     options.add_argument(
         "--settings", type=Path, help="a stage's settings, for their endpoint.max_points_lost"
@@ -58,24 +66,31 @@ def run(options: argparse.Namespace) -> None:
         has_openvino(),
         "exporting needs openvino; `make setup` installs what requirements/export.txt lists.",
     )
+    from training.runtimes.convert import has_nncf
     from training.runtimes.export import add_runtimes, is_complete
 
+    with_int8 = has_nncf() and not options.no_int8
     card = read_card(options.model_dir)
-    if is_complete(card, limit, with_pictures=True):
+    data, lack = None, ""
+    complete = is_complete(card, limit, with_pictures=True, with_int8=with_int8)
+    if not complete:
+        data, lack = find_pictures(options.data, options.cache_dir, card)
+        found = data is not None
+        complete = is_complete(card, limit, with_pictures=found, with_int8=with_int8)
+    measured = any(runtime.accuracy is not None for runtime in card.runtimes)
+    require(
+        complete or data is not None or not measured,
+        f"max_points_lost is {limit:g}, and the runtimes in {options.model_dir} were judged by "
+        f"another; {lack}. Judge them again with the model's own pictures: "
+        "make package DATA=folder.",
+    )
+    if complete:
         say(f"{options.model_dir} has its runtimes already:")
     else:
-        data, lack = find_pictures(options.data, options.cache_dir, card)
-        if is_complete(card, limit, with_pictures=data is not None):
-            say(f"{options.model_dir} has its runtimes already:")
-        else:
-            card = add_runtimes(options.model_dir, data, limit)
-        if lack:
-            say(
-                f"runtimes: {lack}: bf16 and int8 could not be measured and are left out, which "
-                "makes answers two to four times slower. Give the model's own pictures: "
-                "make package DATA=folder."
-            )
+        card = add_runtimes(options.model_dir, data, limit, with_int8=with_int8)
     say(table(card))
+    if lack:
+        say(f"runtimes: {lack}. {UNMEASURED}")
 
 
 def find_pictures(folder: Path, cache_dir: Path, card: ModelCard) -> tuple[Data | None, str]:

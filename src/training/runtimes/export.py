@@ -28,8 +28,8 @@ from training.chance import shuffled
 from training.data import Data, Picture
 from training.data.workers import cores, side_by_side
 from training.machine import processor as processor_name
-from training.runtimes.convert import has_nncf, save, to_int8, to_openvino
-from training.runtimes.judge import WITHOUT_NNCF, WITHOUT_PICTURES, Figures, absent, judge
+from training.runtimes.convert import save, to_int8, to_openvino
+from training.runtimes.judge import NOT_MADE, WITHOUT_PICTURES, Figures, absent, judge
 from training.runtimes.ways import (
     Floats,
     Way,
@@ -46,29 +46,35 @@ MOST_JUDGED = 2000
 SEED = 0
 
 
-def is_complete(card: ModelCard, max_points_lost: float, *, with_pictures: bool) -> bool:
+def is_complete(
+    card: ModelCard, max_points_lost: float, *, with_pictures: bool, with_int8: bool
+) -> bool:
     """Whether nothing would be gained by exporting again.
 
     Args:
         card: of the model.
         max_points_lost: the limit that is wanted.
         with_pictures: whether the model's pictures are here.
+        with_int8: whether an 8-bit network can be made here.
     """
-    if not card.runtimes or any(r.max_points_lost != max_points_lost for r in card.runtimes):
+    if not card.runtimes:
         return False
-    lacking = {r.refused for r in card.runtimes} & {WITHOUT_PICTURES, WITHOUT_NNCF}
-    if WITHOUT_PICTURES in lacking:
-        return not with_pictures
-    return not (lacking and with_pictures and has_nncf())
+    refused = {runtime.refused for runtime in card.runtimes}
+    if with_pictures and (WITHOUT_PICTURES in refused or (NOT_MADE in refused and with_int8)):
+        return False
+    return all(runtime.max_points_lost == max_points_lost for runtime in card.runtimes)
 
 
-def add_runtimes(folder: Path, data: Data | None, max_points_lost: float) -> ModelCard:
+def add_runtimes(
+    folder: Path, data: Data | None, max_points_lost: float, *, with_int8: bool
+) -> ModelCard:
     """Export the model in a folder, so that a reader sees the old model, the new, or a refusal.
 
     Args:
         folder: of the model.
         data: its pictures, if they are here.
         max_points_lost: the most that a runtime may lose, in percent of the pictures.
+        with_int8: whether to make an 8-bit network; NNCF must be installed.
 
     Returns:
         The new card.
@@ -83,7 +89,7 @@ def add_runtimes(folder: Path, data: Data | None, max_points_lost: float) -> Mod
     classifier = build_classifier(card.network, len(card.classes)).eval().requires_grad_(False)
     classifier.load_state_dict(load_file(folder / WEIGHTS_FILE))
     golden = eval_view((folder / card.golden.file).read_bytes(), card.input)[None]
-    found = _judged(partial, card, classifier, golden, data, max_points_lost)
+    found = _judged(partial, card, classifier, golden, data, max_points_lost, with_int8)
     used = sorted({name for runtime in found if runtime.accepted for name in runtime.files})
     ours = {name for file in MODEL_FILES.values() for name in (file, file[:-4] + ".bin")}
     files = {name: digest for name, digest in card.files.items() if name not in ours}
@@ -105,6 +111,7 @@ def _judged(
     golden_1CSS: Floats,
     data: Data | None,
     limit: float,
+    with_int8: bool,
 ) -> list[RuntimeCard]:
     """Make the files in a folder, and judge each runtime of them."""
     processor = this_processor()
@@ -117,12 +124,12 @@ def _judged(
         found["int8"] = absent("int8", WITHOUT_PICTURES, limit)
     else:
         precisions.append("bf16")
-        if has_nncf():
+        if with_int8:
             precisions.append("int8")
             views = calibration_views(data, card)
             save(to_int8(model, views, card.network.backbone), folder / MODEL_FILES["int8"])
         else:
-            found["int8"] = absent("int8", WITHOUT_NNCF, limit)
+            found["int8"] = absent("int8", NOT_MADE, limit)
 
     def way(precision: Precision, threads: int) -> Way:
         if precision == "bf16" and not processor.bf16:

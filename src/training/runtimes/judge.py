@@ -10,7 +10,7 @@ GOLDEN_FLOAT32 = 0.001
 PAYS_BELOW = 0.95
 """Of the time of the fastest accepted before it: the rest is noise."""
 WITHOUT_PICTURES = "not measured: none of the pictures that the model was trained on were there"
-WITHOUT_NNCF = "not made: NNCF is not installed where the model was exported"
+NOT_MADE = "not made yet: `make package` with the model's pictures makes it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

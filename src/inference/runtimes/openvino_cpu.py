@@ -4,18 +4,21 @@ B = pictures in a batch, C = 3 channels (RGB), S = side of the network's input i
 K = classes.
 """
 
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from contract.processor import Processor, find_processor
 from contract.runtimes import RuntimeCard, compile_settings, import_openvino
-from contract.strict import ContractError
+from contract.strict import ContractError, require
 from inference.archive import Archive
 from inference.runtimes.base import Floats
 
 DEVICE = "CPU"
+_HEAD_BYTES = 1000
 
 
 class OpenvinoCpu:
@@ -61,6 +64,7 @@ def load(archive: Archive, card: RuntimeCard, threads: int) -> OpenvinoCpu:
         ContractError: OpenVINO cannot read or compile the files.
     """
     size = archive.card.input.size_px
+    _require_network(archive.folder / card.file)
     core = import_openvino().Core()
     try:
         model = core.read_model(archive.folder / card.file)
@@ -78,6 +82,13 @@ def load(archive: Archive, card: RuntimeCard, threads: int) -> OpenvinoCpu:
             f"{len(archive.card.classes)} classes. Package the model again."
         )
     return OpenvinoCpu(compiled, card, this_processor())
+
+
+def _require_network(path: Path) -> None:
+    """Refuse what is not OpenVINO's: it would try, and complain, as every other format it knows."""
+    with path.open("rb") as file:
+        found = re.search(rb"<net\s[^>]*version=", file.read(_HEAD_BYTES))
+    require(found is not None, f"{path.name} is not an OpenVINO network. Package the model again.")
 
 
 def _capabilities() -> list[str]:

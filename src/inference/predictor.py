@@ -4,7 +4,6 @@ B = pictures in a batch, C = 3 channels (RGB), S = side of the network's input i
 K = classes.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,13 +118,6 @@ def load_predictor(folder: Path, environment: Mapping[str, str], threads: int) -
     predictor = Predictor(archive.card, _load_runtime(archive, threads), pictures, version)
     predictor.warm_up(archive.golden_picture())
     return predictor
-
-
-def cores() -> int:
-    """How many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _load_runtime(archive: Archive, threads: int) -> Runtime:

@@ -18,7 +18,7 @@ from inference.frames import Frame
 from inference.jobs import Job, Queue, too_late
 from inference.metrics import CONTENT_TYPE, Metrics
 from inference.options import Options
-from inference.requests import attribute, body_too_large
+from inference.requests import attribute, body_too_large, deadline_ms
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -134,7 +134,9 @@ class App:
     ) -> Reply:
         loop = asyncio.get_running_loop()
         attributes = headers.get(ATTRIBUTES_HEADER)
-        deadline = begun + self._deadline_ms(attributes) / 1000
+        wanted_ms = deadline_ms(attributes)
+        given_ms = self._options.deadline_ms if wanted_ms is None else wanted_ms
+        deadline = begun + min(given_ms, LONGEST_DEADLINE_MS) / 1000
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
             raise body_too_large()
@@ -167,16 +169,6 @@ class App:
             content_type=found["content_type"],
             headers=found["headers"],
         )
-
-    def _deadline_ms(self, attributes: str | None) -> int:
-        text = attribute(attributes, "deadline_ms")
-        if text is None:
-            return self._options.deadline_ms
-        if not (text.isascii() and text.isdigit() and len(text) <= 9):
-            raise RequestError(
-                "bad_request", f"deadline_ms is {text!r:.40}; it must be a number of milliseconds."
-            )
-        return min(int(text), LONGEST_DEADLINE_MS)
 
     def _count(self, status: int, seconds: float, fields: Mapping[str, Any]) -> None:
         self._metrics.requests.labels(str(status)).inc()

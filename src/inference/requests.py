@@ -60,6 +60,7 @@ def parse_request(body: bytes, content_type: str | None, attributes: str | None)
     """
     if len(body) > MAX_BODY_BYTES:
         raise body_too_large()
+    deadline_ms(attributes)
     kind = (content_type or "").partition(";")[0].strip().lower()
     if not kind:
         kind = JSON_TYPE if body.lstrip()[:1] == b"{" else "application/octet-stream"
@@ -84,6 +85,20 @@ def body_too_large() -> RequestError:
     return RequestError(
         "too_large", f"The request's body is larger than {MAX_BODY_BYTES:,} bytes. Send less."
     )
+
+
+def deadline_ms(attributes: str | None) -> int | None:
+    """How long the caller will wait from now on; None when it does not say.
+
+    Raises:
+        RequestError: 400 when what it says is no number.
+    """
+    text = attribute(attributes, "deadline_ms")
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise RequestError(
+            "bad_request", f"deadline_ms is {text!r:.40}; it must be a number of milliseconds."
+        )
+    return None if text is None else int(text)
 
 
 def attribute(attributes: str | None, name: str) -> str | None:

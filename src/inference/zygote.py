@@ -49,8 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is here now is shared with the workers as long as nobody writes to it
+    zygote = _Zygote(front, lifeline, model_folder)
     with contextlib.suppress(ConnectionError):  # the front is gone
-        _Zygote(front, lifeline, model_folder).run()
+        zygote.run()
+    signal.set_wakeup_fd(-1)
     return 0
 
 

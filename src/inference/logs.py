@@ -28,5 +28,6 @@ def log_as_json() -> None:
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(_JsonLine())
     logging.basicConfig(level=logging.INFO, handlers=[output], force=True)
-    for noisy in ("botocore", "boto3", "urllib3", "uvicorn.error"):
+    for noisy in ("botocore", "boto3", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # callers can make it warn

@@ -2,9 +2,9 @@
 
 All groups are resolved together first, so that a package has one version everywhere; only
 the tools of the audit, SageMaker's toolkits, Ray and the servers that ours is measured beside are
-resolved alone, each for an environment of its own. CUDA libraries go to cuda.txt: only the CUDA build of torch needs them.
-cpu.txt names CPU builds of torch that are taken instead where pip can find one, job.txt what AWS's
-training image lacks.
+resolved alone, each for an environment of its own. CUDA libraries go to cuda.txt: only the CUDA
+build of torch needs them. cpu.txt names CPU builds of torch that are taken instead where pip can
+find one, job.txt what AWS's training image lacks.
 """
 
 import argparse

@@ -24,7 +24,6 @@ from contract.strict import ContractError
 START_SECONDS = 120
 _POLL_SECONDS = 0.005
 _STOP_SECONDS = 35
-_LOG_LINES = 20
 
 
 class AbsentError(ContractError):
@@ -46,13 +45,18 @@ class Running:
     """What its health check said, where that is a JSON object."""
 
 
+def cores_of() -> list[int]:
+    """The cores that this process may use now."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def cores() -> tuple[int, int]:
     """The core that serves and the core that sends requests.
 
     Raises:
         ContractError: this process may use one core only.
     """
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = cores_of()
     if len(allowed) < 2:
         raise ContractError("Two cores are wanted: one serves, the other sends requests.")
     return allowed[0], allowed[1]
@@ -97,8 +101,8 @@ def _wait(
     body, kind = side.body(picture)
     while True:
         if process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
-            end = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-            raise AbsentError(f"{side.name} does not start. The end of its log:\n{end}")
+            last = (log.read_text(errors="replace").strip() or "empty").splitlines()[-1]
+            raise AbsentError(f"{side.name} does not answer; its log {log} ends: {last}")
         try:
             if not ping_seconds:
                 status, text = ask(port, "GET", side.ping)

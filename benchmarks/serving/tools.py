@@ -13,8 +13,8 @@ INSTALL = {
     "hey": "apt-get install hey, or https://github.com/rakyll/hey",
 }
 _LUA = """wrk.method = "POST"
-wrk.headers["Content-Type"] = "image/jpeg"
-local file = io.open("{picture}", "rb")
+wrk.headers["Content-Type"] = "{kind}"
+local file = io.open("{body}", "rb")
 wrk.body = file:read("*all")
 file:close()
 """
@@ -32,9 +32,18 @@ class Told:
 
 
 def ask_tool(
-    name: str, url: str, picture: Path, *, connections: int, seconds: float, core: int
+    name: str, url: str, body: Path, *, kind: str, connections: int, seconds: float, core: int
 ) -> Told:
     """Run wrk or hey on a core.
+
+    Args:
+        name: of the tool.
+        url: where to.
+        body: a file; each request sends it.
+        kind: its content type.
+        connections: how many send at a time.
+        seconds: how long.
+        core: where the tool runs.
 
     Raises:
         ContractError: it is not installed, or some of its requests failed.
@@ -42,13 +51,13 @@ def ask_tool(
     require(shutil.which(name) is not None, f"{name} is not on PATH: {INSTALL[name]}.")
     whole = max(1, round(seconds))
     if name == "wrk":
-        script = picture.with_suffix(".lua")
-        script.write_text(_LUA.format(picture=picture), encoding="utf-8")
+        script = body.with_suffix(".lua")
+        script.write_text(_LUA.format(body=body, kind=kind), encoding="utf-8")
         command = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "30s",
                    "--latency", "-s", str(script), url]  # fmt: skip
     else:
         command = ["hey", "-z", f"{whole}s", "-c", str(connections), "-m", "POST", "-t", "30",
-                   "-T", "image/jpeg", "-D", str(picture), url]  # fmt: skip
+                   "-T", kind, "-D", str(body), url]  # fmt: skip
     run = subprocess.run(
         ["taskset", "-c", str(core), *command], capture_output=True, text=True, check=True
     )

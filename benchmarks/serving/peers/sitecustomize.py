@@ -16,19 +16,20 @@ class _Declare:
         """Declare the operators if they cannot be loaded, and leave the import to others."""
         if name != "torchvision":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]  # only find_spec is ever called
+        sys.meta_path.remove(self)
         import torch
 
         spec = PathFinder.find_spec(name)
         for library in Path(str(spec.origin)).parent.glob("_C*.so") if spec else ():
             try:
-                torch.ops.load_library(library)
+                torch.ops.load_library(library)  # type: ignore[no-untyped-call]  # torch does not say
             except OSError:
                 for operator in ("nms", "qnms"):
                     torch.library.define(
-                        f"torchvision::{operator}", "(Tensor dets, Tensor scores, float t) -> Tensor"
+                        f"torchvision::{operator}",
+                        "(Tensor dets, Tensor scores, float t) -> Tensor",
                     )
         return None
 
 
-sys.meta_path.insert(0, _Declare())  # type: ignore[arg-type]  # as above
+sys.meta_path.insert(0, _Declare())

@@ -60,13 +60,13 @@ async def open_loop(
         observe: given each reply.
     """
     pool, samples, running = Pool(port), list[Sample](), set[asyncio.Task[None]]()
-    begun = time.perf_counter()
 
     async def one(at: float, data: bytes) -> None:
         started = time.perf_counter() - begun
         samples.append(await _sample(pool, data, begun, at, started, observe))
 
     with _undisturbed():
+        begun = time.perf_counter()
         for at, data in zip(arrivals, itertools.cycle(requests), strict=False):
             if (wait := begun + at - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
@@ -86,7 +86,6 @@ async def closed_loop(
 ) -> Load:  # fmt: skip
     """Send requests on so many connections, one at a time each, for so long."""
     pool, samples, turn = Pool(port), list[Sample](), itertools.cycle(requests)
-    begun = time.perf_counter()
 
     async def one() -> None:
         while (now := time.perf_counter() - begun) < seconds:
@@ -95,6 +94,7 @@ async def closed_loop(
                 await asyncio.sleep(0.01)  # a port that nobody listens on refuses at once
 
     with _undisturbed():
+        begun = time.perf_counter()
         await asyncio.gather(*(one() for _ in range(connections)))
         seconds = time.perf_counter() - begun
     pool.close()

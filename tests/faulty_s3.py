@@ -71,7 +71,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._send(content, fault)
 
-    do_GET = do_HEAD = do_PUT = do_POST = handle_any
+    def do_GET(self) -> None:
+        self.handle_any()
+
+    def do_HEAD(self) -> None:
+        self.handle_any()
+
+    def do_POST(self) -> None:
+        self.handle_any()
 
     def _send(self, content: bytes, fault: str) -> None:
         if fault == "other":

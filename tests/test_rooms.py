@@ -103,8 +103,10 @@ def test_the_function_needs_nothing_but_the_standard_library_and_boto3() -> None
         for path in (SRC / "lambda").rglob("*.py")
         for name in imported(path.read_text())
     }
+    own = {path.stem for path in (SRC / "lambda").glob("*.py")}
 
-    assert names - set(sys.stdlib_module_names) <= FUNCTION_MAY_IMPORT
+    assert own & set(sys.stdlib_module_names) == set()
+    assert names - own - set(sys.stdlib_module_names) <= FUNCTION_MAY_IMPORT
 
 
 def test_no_machine_path_and_no_package_index_is_committed() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from localaws import seeds
+from localaws import embedded, seeds
 from localaws.apis.part import HttpApis
 from localaws.core import Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
@@ -182,6 +182,8 @@ class RunningAws:
                 with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
                     logs.create_log_stream(**named)
                 logs.put_log_events(**named, logEvents=part)
+        for namespace, data in embedded.metric_data(lines).items():
+            self.records_client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
     def metric(
         self,

@@ -109,8 +109,9 @@ module "function" {
   source = "./modules/lambda"
   count  = local.released ? 1 : 0
 
-  archive     = var.release.function
-  bucket_name = module.storage.bucket.name
+  archive            = var.release.function
+  bucket_name        = module.storage.bucket.name
+  bucket_policy_json = module.storage.bucket.policy_json
   # The same with and without an endpoint; with one, the function changes only after it.
   endpoint = {
     arn  = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn

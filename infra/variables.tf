@@ -44,6 +44,10 @@ variable "function" {
       burst               = number
       requests_per_second = number
     }))
+    batch = optional(object({
+      prefix         = string
+      results_prefix = string
+    }))
     canary = optional(object({
       percent = number
       seconds = number
@@ -56,6 +60,11 @@ variable "function" {
     traced                  = bool
   })
   nullable = false
+
+  validation {
+    condition     = var.function.batch == null ? true : startswith(var.function.batch.prefix, coalesce(var.endpoint.pictures_prefix, "no prefix"))
+    error_message = "function.batch.prefix must lie below endpoint.pictures_prefix, where the endpoint may read."
+  }
 }
 
 variable "function_trial" {

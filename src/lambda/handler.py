@@ -1,7 +1,8 @@
 """The Lambda function: takes a picture from a caller, asks the endpoint, answers in JSON.
 
-It is invoked through its function URL or an API Gateway (HTTP events), or directly. It imports
-nothing but what Lambda has, and little of that, so that it starts fast.
+It is invoked through its function URL or an API Gateway (HTTP events), or directly; where the
+settings say so, with pictures in S3 too. It imports nothing but what Lambda has, and little of
+that, so that it starts fast.
 """
 
 import json
@@ -21,8 +22,13 @@ def handle(event: Any, context: Any) -> dict[str, Any]:
 
     Returns:
         For HTTP events, what API Gateway and function URLs expect; for a direct invocation
-        ``{"statusCode": ..., "body": {...}}`` with the body as an object.
+        ``{"statusCode": ..., "body": {...}}`` with the body as an object; for pictures in S3, the
+        messages that are to come again.
     """
+    if "BATCH_PREFIX" in os.environ and isinstance(event, dict) and "Records" in event:
+        import batch
+
+        return batch.answer_all(event["Records"], context)
     begun = time.monotonic()
     over_http = isinstance(event, dict) and "requestContext" in event
     request_id = context.aws_request_id

@@ -13,9 +13,15 @@ variable "archive" {
 }
 
 variable "bucket_name" {
-  description = "Bucket with the archive."
+  description = "Bucket with the archive, and with the pictures of a batch."
   type        = string
   nullable    = false
+}
+
+variable "bucket_policy_json" {
+  description = "What a role needs for the bucket's key; null without one. Only a batch writes there."
+  type        = string
+  default     = null
 }
 
 variable "endpoint" {
@@ -53,6 +59,10 @@ variable "settings" {
       burst               = number
       requests_per_second = number
     }))
+    batch = optional(object({
+      prefix         = string
+      results_prefix = string
+    }))
     canary = optional(object({
       percent = number
       seconds = number
@@ -70,6 +80,21 @@ variable "settings" {
   validation {
     condition     = var.settings.api == null ? true : var.settings.api.burst >= 1 && var.settings.api.requests_per_second > 0
     error_message = "function.api.burst must be at least 1, and requests_per_second above 0."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : alltrue([for prefix in values(var.settings.batch) : can(regex("^([A-Za-z0-9_.-]+/)+$", prefix))])
+    error_message = "function.batch.prefix and results_prefix must end with a slash, like pictures/incoming/."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : !startswith(var.settings.batch.results_prefix, var.settings.batch.prefix)
+    error_message = "function.batch.results_prefix must not lie below prefix: each answer would be asked for again."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : var.settings.reserved_concurrency >= 3
+    error_message = "function.reserved_concurrency must be at least 3 with a batch, which takes up to 2 of it."
   }
 
   validation {

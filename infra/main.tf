@@ -114,8 +114,9 @@ module "function" {
   bucket_policy_json = module.storage.bucket.policy_json
   # The same with and without an endpoint; with one, the function changes only after it.
   endpoint = {
-    arn  = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
-    name = local.serving ? module.endpoint[0].name : var.name
+    arn             = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
+    name            = local.serving ? module.endpoint[0].name : var.name
+    pictures_prefix = var.endpoint.pictures_prefix
   }
   log_retention_days       = var.monitoring.log_retention_days
   name                     = var.name

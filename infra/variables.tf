@@ -60,11 +60,6 @@ variable "function" {
     traced                  = bool
   })
   nullable = false
-
-  validation {
-    condition     = var.function.batch == null ? true : startswith(var.function.batch.prefix, coalesce(var.endpoint.pictures_prefix, "no prefix"))
-    error_message = "function.batch.prefix must lie below endpoint.pictures_prefix, where the endpoint may read."
-  }
 }
 
 variable "function_trial" {

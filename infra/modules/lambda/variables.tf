@@ -25,10 +25,11 @@ variable "bucket_policy_json" {
 }
 
 variable "endpoint" {
-  description = "The one endpoint that it asks."
+  description = "The one endpoint that it asks, and the prefix of the bucket that it may read pictures below."
   type = object({
-    arn  = string
-    name = string
+    arn             = string
+    name            = string
+    pictures_prefix = optional(string)
   })
   nullable = false
 }
@@ -90,6 +91,11 @@ variable "settings" {
   validation {
     condition     = var.settings.batch == null ? true : !startswith(var.settings.batch.results_prefix, var.settings.batch.prefix)
     error_message = "function.batch.results_prefix must not lie below prefix: each answer would be asked for again."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : startswith(var.settings.batch.prefix, coalesce(var.endpoint.pictures_prefix, "none/"))
+    error_message = "function.batch.prefix must lie below endpoint.pictures_prefix, where the endpoint may read."
   }
 
   validation {

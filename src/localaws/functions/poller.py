@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from localaws.core import LocalAws
 from localaws.roles import role_client
 
+POLL_SECONDS = 2
+"""How long one look into a queue waits for a message."""
 IDLE_SECONDS = 0.25
-"""Between two looks into an empty queue; AWS polls long."""
+"""Between two looks that found nothing."""
 CREDENTIALS_SECONDS = 1800.0
 USUAL_CONCURRENCY = 5
 MAX_RECEIVED = 10
@@ -48,9 +51,8 @@ class Poller:
     def _poll(self) -> None:
         while not self._closed.is_set():
             queue = _Queue(self._aws, self._mapping["EventSourceArn"], self._role_arn)
-            for _ in range(int(CREDENTIALS_SECONDS / IDLE_SECONDS)):
-                if self._closed.is_set():
-                    return
+            renewed = time.monotonic() + CREDENTIALS_SECONDS
+            while time.monotonic() < renewed and not self._closed.is_set():
                 if not self._take(queue):
                     self._closed.wait(IDLE_SECONDS)
 
@@ -96,7 +98,7 @@ class _Queue:
             MaxNumberOfMessages=most,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
-            WaitTimeSeconds=0,
+            WaitTimeSeconds=POLL_SECONDS,
         )
         return list(received.get("Messages") or [])
 

@@ -56,6 +56,7 @@ variable "function" {
     memory_mb               = number
     provisioned_concurrency = number
     reserved_concurrency    = number
+    shrink_px               = optional(number)
     timeout_seconds         = number
     traced                  = bool
   })

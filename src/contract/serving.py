@@ -166,6 +166,9 @@ class Function:
     reserved_concurrency: int
     """Most requests in flight at once. Further ones get HTTP 429."""
 
+    shrink_px: int | None
+    """Larger pictures are made smaller first, to so many pixels of their shorter side; or null."""
+
     timeout_seconds: int
     """When a request is given up."""
 
@@ -183,6 +186,10 @@ class Function:
         require(
             self.batch is None or self.reserved_concurrency >= 3,
             "reserved_concurrency must be at least 3 with a batch, which takes up to 2 of it.",
+        )
+        require(
+            self.shrink_px is None or 256 <= self.shrink_px <= 4096,
+            "shrink_px must be null or 256 to 4096.",
         )
         require(5 <= self.timeout_seconds <= 900, "timeout_seconds must be 5 to 900.")
 

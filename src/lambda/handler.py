@@ -42,6 +42,11 @@ def handle(event: Any, context: Any) -> dict[str, Any]:
             body, content_type, top_k = from_direct(event)
         if content_type != "application/json":
             log["picture_bytes"] = len(body)
+            if "SHRINK_PX" in os.environ:
+                import shrink
+
+                body, content_type = shrink.shrunk(body, content_type, int(os.environ["SHRINK_PX"]))
+                log["sent_bytes"] = len(body)
         status, reply = 200, endpoint.ask(body, content_type, top_k, request_id, context, log)
         log["model_version"] = reply["model_version"]
     except RefusedError as error:

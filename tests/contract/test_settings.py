@@ -84,6 +84,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("function", "memory_mb", True, "memory_mb is true; it must be a whole number"),
         ("function", "provisioned_concurrency", 6, "must be 0 to half of reserved_concurrency"),
         ("function", "reserved_concurrency", 0, "reserved_concurrency must be at least 1"),
+        ("function", "shrink_px", 100, "shrink_px must be null or 256 to 4096"),
         ("function", "timeout_seconds", 1.5, "timeout_seconds is 1.5; it must be a whole"),
         ("monitoring", "latency_seconds", 0, "latency_seconds must be above 0"),
         ("monitoring", "log_retention_days", 13, "must be one of 1, 3, 5"),

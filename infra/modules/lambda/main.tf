@@ -48,6 +48,7 @@ resource "aws_lambda_function" "this" {
         BATCH_PREFIX         = var.settings.batch.prefix
         BATCH_RESULTS_PREFIX = var.settings.batch.results_prefix
       },
+      var.settings.shrink_px == null ? {} : { SHRINK_PX = tostring(var.settings.shrink_px) },
     )
   }
 

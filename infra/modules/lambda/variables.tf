@@ -72,6 +72,7 @@ variable "settings" {
     memory_mb               = optional(number, 512)
     provisioned_concurrency = optional(number, 0)
     reserved_concurrency    = optional(number, 5)
+    shrink_px               = optional(number)
     timeout_seconds         = optional(number, 30)
     traced                  = optional(bool, false)
   })
@@ -126,6 +127,11 @@ variable "settings" {
   validation {
     condition     = var.settings.reserved_concurrency >= 1
     error_message = "function.reserved_concurrency must be at least 1."
+  }
+
+  validation {
+    condition     = var.settings.shrink_px == null ? true : var.settings.shrink_px >= 256 && var.settings.shrink_px <= 4096
+    error_message = "function.shrink_px must be null or 256 to 4096."
   }
 
   validation {

@@ -108,6 +108,10 @@ tune-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Search SEARCH_SPACE 
 package: .venv/infra ## Build the three archives of a release, the same bytes everywhere
 	python -m pipeline.package $(TO_STAGE)
 
+.PHONY: image
+image: .venv/infra $(IMAGES) build/terraform.rc ## Build the endpoint's own image in the account, if it is not there
+	$(AWS) python -m pipeline.image $(TO_STAGE) $(if $(YES),--yes)
+
 .PHONY: upload
 upload: .venv/infra build/terraform.rc ## Put the release's archives (and a DATA you name) into the bucket
 	$(AWS) python -m pipeline.upload $(TO_STAGE) --hyperparameters $(call path,$(HYPERPARAMETERS)) --search-space $(call path,$(SEARCH_SPACE)) $(if $(filter command environment,$(firstword $(origin DATA))),--data $(call path,$(DATA)))

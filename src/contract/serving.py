@@ -6,6 +6,9 @@ from typing import Literal
 
 from contract.strict import require
 
+OWN_IMAGE = "own"
+"""The endpoint's image that `make image` builds, instead of one of AWS's."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:

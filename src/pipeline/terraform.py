@@ -88,6 +88,7 @@ class Terraform:
         *,
         destroy: bool = False,
         lock: bool = True,
+        targets: Sequence[str] = (),
     ) -> tuple[Change, ...] | None:
         """Find out what would change.
 
@@ -96,6 +97,7 @@ class Terraform:
             variables: further ones, by name.
             destroy: plan to remove everything.
             lock: keep others from changing the state meanwhile; needless for a mere look.
+            targets: only these and what they need; empty is everything.
 
         Returns:
             The changes, none when only outputs change; `None` when nothing does.
@@ -123,6 +125,7 @@ class Terraform:
                 var=[f"{name}={json.dumps(value)}" for name, value in variables.items()],
                 out=str(self._seen),
                 destroy=IsFlagged if destroy else None,
+                target=list(targets) or None,
                 lock=lock,
                 on_event=hear,
             )

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localaws.core import LocalAws
 from localaws.images import ImageError, pull_image
 
 pytestmark = pytest.mark.slow
@@ -112,7 +111,7 @@ def _policy(*statements: dict[str, Any]) -> str:
 
 def complaint(build: dict[str, Any]) -> str:
     """What a failed build says of itself."""
-    return next(c["message"] for p in build["phases"] for c in p.get("contexts", ()))
+    return str(next(c["message"] for p in build["phases"] for c in p.get("contexts", ())))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +212,7 @@ def test_codebuild_takes_only_a_role_that_trusts_it(workshop: Workshop) -> None:
 
 
 def test_an_image_of_this_account_that_is_not_there_is_not_pulled(workshop: Workshop) -> None:
-    found = _Asking(workshop.aws)
+    found: Any = _Asking(workshop.aws)
     missing = f"{workshop.address}:3333333333333333"
 
     with pytest.raises(ImageError, match=f"Requested image {missing} not found"):
@@ -223,7 +222,7 @@ def test_an_image_of_this_account_that_is_not_there_is_not_pulled(workshop: Work
     )
 
 
-class _Asking(LocalAws):
+class _Asking:
     """The local AWS of the tests, whose roles may do anything."""
 
     def __init__(self, aws: Any) -> None:

@@ -36,6 +36,7 @@ class Builds:
         self._builds: dict[str, Build] = {}
         self.handlers: Mapping[Operation, Handler] = {
             ("codebuild", "BatchGetBuilds"): self._get,
+            ("codebuild", "DeleteProject"): self._delete,
             ("codebuild", "ListBuildsForProject"): self._list,
             ("codebuild", "StartBuild"): self._start,
             ("codebuild", "StopBuild"): self._stop,
@@ -106,6 +107,12 @@ class Builds:
             raise AwsError("ResourceNotFoundException", "There is no such build.")
         build.stop()
         return wire.result(call, {"build": build.description()})
+
+    def _delete(self, call: Call) -> Reply:
+        # AWS takes an ARN as well, and so does Terraform; moto takes a name only.
+        name = str(call.params["name"]).rpartition("/")[2]
+        self._aws.records_client("codebuild").delete_project(name=name)
+        return wire.result(call, {})
 
     def _update(self, call: Call) -> Reply:
         project = self._project(str(call.params["name"]))

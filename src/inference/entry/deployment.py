@@ -12,8 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
-MODEL = Path(__file__).resolve().parent
-sys.path.insert(0, str(MODEL / "code"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
 from ray import serve
 from starlette.requests import Request
@@ -25,6 +24,7 @@ from inference.logs import log_as_json
 from inference.predictor import cores, load_predictor
 from inference.requests import attribute
 
+MODEL = Path(__file__).resolve().parent
 QUEUE = 8
 """Requests that may wait for each replica; more would only wait longer than callers do."""
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
@@ -48,12 +48,6 @@ class _Exchange:
         self.status = code
 
 
-@serve.deployment(
-    num_replicas=cores(),
-    max_ongoing_requests=2,
-    max_queued_requests=QUEUE * cores(),
-    ray_actor_options={"num_cpus": 1},
-)
 class Classifier:
     """A model in a process of its own."""
 
@@ -77,7 +71,8 @@ class Classifier:
         if isinstance(reply, RequestError):
             fields |= {"code": reply.code, "message": reply.message}
         _LOG.info("request", extra={"fields": fields})
-        headers = {"X-Request-Id": request_id, "X-Kennel-Runtime": self._predictor.runtime.name}
+        # Ray answers with an X-Request-Id of its own; the caller's is in the log.
+        headers = {"X-Kennel-Runtime": self._predictor.runtime.name}
         return Response(text, exchange.status, headers, media_type=kind)
 
 
@@ -88,4 +83,10 @@ def _request_id(attributes: str | None) -> str:
     return given if plain else str(uuid.uuid4())
 
 
-app = Classifier.bind()
+app = serve.deployment(
+    Classifier,
+    max_ongoing_requests=2,
+    max_queued_requests=QUEUE * cores(),
+    num_replicas=cores(),
+    ray_actor_options={"num_cpus": 1},
+).bind()

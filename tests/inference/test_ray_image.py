@@ -20,7 +20,7 @@ from tests.inference.serving import Server, serving
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("ray_child.py")
-WAIT_SECONDS = 240
+WAIT_SECONDS = 120
 TORCH_AND_WHAT_IT_NEEDS = (
     "filelock",
     "fsspec",
@@ -71,6 +71,7 @@ def ray_server(base: Path, folder: Path) -> Iterator[Server]:
                 **clean,
                 "PYTHONPATH": f"{base / 'model'}:{_image_packages(folder)}",
                 "MODEL_VERSION": "0123456789ab",
+                "PYTHONUNBUFFERED": "1",
                 "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
                 "RAY_USAGE_STATS_ENABLED": "0",
             },

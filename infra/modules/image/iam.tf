@@ -8,7 +8,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${local.arn}:logs:${local.account}:log-group:${aws_cloudwatch_log_group.this.name}:*"]
+    resources = ["${local.arn}:logs:${local.account}:log-group:${local.log_group}:*"]
   }
 
   statement {

@@ -7,6 +7,7 @@ data "aws_region" "this" {}
 locals {
   arn             = "arn:${data.aws_partition.this.partition}"
   account         = "${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
+  log_group       = "/aws/codebuild/${local.project_name}"
   project_name    = "${var.name}-image"
   repository_name = "${var.name}-serving"
   # Written from its parts, so that a plan knows it before the repository is there.
@@ -43,7 +44,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/codebuild/${local.project_name}"
+  name              = local.log_group
   retention_in_days = var.log_retention_days
 
   tags = var.tags

@@ -63,7 +63,7 @@ help: ## List the verbs
 		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
+demo: .venv/train .venv/serve .venv/export .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
 	@python -m localaws down --folder $(call path,$(DEMO)/local)
 	@trap 'test -n "$(KEEP)" || python -m localaws down --folder $(call path,$(DEMO)/local)' EXIT; \
 		python -m localaws run --folder $(call path,$(DEMO)/local) --region $(REGION) -- python -m pipeline.demo --build $(call path,$(DEMO)) $(if $(KEEP),--keep)
@@ -105,7 +105,8 @@ tune-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Search SEARCH_SPACE 
 ##@ Service
 
 .PHONY: package
-package: .venv/infra ## Build the three archives of a release, the same bytes everywhere
+package: .venv/train .venv/export .venv/infra ## Build the three archives of a release; DATA measures runtimes
+	python -m training.runtimes --settings $(call path,$(SETTINGS)) --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --cache-dir $(call path,$(BUILD)/cache)
 	python -m pipeline.package $(TO_STAGE)
 
 .PHONY: image

@@ -21,8 +21,10 @@ variable "endpoint" {
     capture_percent = number
     image           = string
     instance_type   = string
+    max_points_lost = number
     mode            = string
     pictures_prefix = optional(string)
+    precision       = string
     rollout = object({
       kind         = string
       step_percent = number

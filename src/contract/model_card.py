@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from contract.runtimes import RuntimeCard
 from contract.strict import ContractError, parse, read_json, require
 
 CARD_FILE = "model.json"
@@ -115,6 +116,8 @@ class ModelCard:
     provenance: Provenance
     files: dict[str, str]
     """SHA-256 of every other file of the model, by name."""
+    runtimes: tuple[RuntimeCard, ...] = ()
+    """Faster ways to run it than the weights alone, accepted or not; `make package` adds them."""
 
     def __post_init__(self) -> None:
         require(len(self.classes) >= 2, "classes must name at least two labels.")
@@ -130,6 +133,14 @@ class ModelCard:
             require(
                 re.fullmatch(r"[0-9a-f]{64}", digest) is not None,
                 f"files[{name!r}] must be 64 lowercase hex digits.",
+            )
+        names = [runtime.name for runtime in self.runtimes]
+        require(len(set(names)) == len(names), "runtimes must not repeat a name.")
+        for runtime in self.runtimes:
+            lacking = set(runtime.files) - self.files.keys() if runtime.accepted else set()
+            require(
+                not lacking,
+                f"files must list {', '.join(sorted(lacking))}: {runtime.name} is accepted.",
             )
 
 

@@ -68,11 +68,17 @@ class Endpoint:
     instance_type: str
     """For example ml.c7i.large; serverless has none."""
 
+    max_points_lost: float
+    """What a faster runtime may lose, in percent of the validation pictures; else it is refused."""
+
     mode: Literal["real-time", "serverless", "off"]
     """real-time: instances, day and night; serverless: paid by the request; off: no endpoint."""
 
     pictures_prefix: str | None
     """Prefix in the bucket whose pictures a request may name; null isolates the container."""
+
+    precision: Literal["auto", "fp32", "bf16", "int8"]
+    """auto: the fastest that the model's card accepts and the processor computes."""
 
     rollout: Rollout
     serverless: Serverless
@@ -92,6 +98,7 @@ class Endpoint:
             self.instance_type.startswith("ml."),
             "instance_type must start with 'ml.'.",
         )
+        require(0 <= self.max_points_lost <= 100, "max_points_lost must be 0 to 100.")
         require(
             self.pictures_prefix is None
             or re.fullmatch(r"([A-Za-z0-9_.-]+/)+", self.pictures_prefix) is not None,

@@ -17,6 +17,7 @@ from contract.messages import MAX_BODY_BYTES, RequestError
 from inference.handler import ATTRIBUTES_HEADER, JSON_TYPE, internal_error, reply_text
 from inference.predictor import Answer, Predictor
 from inference.requests import attribute, body_too_large, parse_request
+from inference.runtimes.base import in_words
 
 _LOG = logging.getLogger(__name__)
 _CLIENT_GONE = 499
@@ -50,14 +51,18 @@ class Service:
 
     async def _ping(self, _: Request) -> Response:
         # The server accepts connections only after load and warm-up.
-        details = {"status": "healthy", "runtime": self._predictor.runtime.name}
+        runtime = self._predictor.runtime
+        details = {"status": "healthy", "runtime": runtime.name, "processor": runtime.processor}
         return Response(json.dumps(details), media_type=JSON_TYPE)
 
     async def _invocations(self, request: Request) -> Response:
         begun = time.perf_counter()
         attributes = request.headers.get(ATTRIBUTES_HEADER)
         request_id = _request_id(attributes)
-        headers = {"X-Request-Id": request_id, "X-Kennel-Runtime": self._predictor.runtime.name}
+        headers = {
+            "X-Request-Id": request_id,
+            "X-Kennel-Runtime": in_words(self._predictor.runtime),
+        }
         fields: dict[str, object] = {"request_id": request_id}
         try:
             answer = await self._answer(request, attributes, fields)

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from contract.strict import ContractError
 from inference.logs import log_as_json
+from inference.runtimes import choose
 
 DRAIN_SECONDS = 20
 """Requests in flight get so long after SIGTERM; SageMaker sends SIGKILL after 30 seconds."""
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _LOG.error("refused to start", extra={"fields": {"reason": str(error)}})
         return REFUSED
     _LOG.info("listening", extra={"fields": {"port": listener.getsockname()[1]}})
-    _import_early()
+    _import_early(options.model_folder)
     return _Parent(options, listener).run()
 
 
@@ -83,13 +84,14 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _import_early() -> None:
+def _import_early(model_folder: Path) -> None:
     """Import what takes seconds before forking, so that a new worker starts without it.
 
-    Importing them starts no thread that a worker would miss: torch's begin at its first use.
+    Importing starts no thread that a worker would miss: torch's and OpenVINO's begin at their
+    first use.
     """
-    for name in ("inference.worker", "inference.runtimes.torch_eager"):
-        importlib.import_module(name)
+    importlib.import_module("inference.worker")
+    choose.import_early(model_folder)
 
 
 class _Parent:

@@ -40,7 +40,12 @@ def serve(model_folder: Path, listener: socket.socket, tell_ready: Callable[[], 
         ws="none",
     )
     seconds = round(time.monotonic() - begun, 3)
-    fields = {"runtime": predictor.runtime.name, "threads": threads, "load_seconds": seconds}
+    fields = {
+        "runtime": predictor.runtime.name,
+        "processor": predictor.runtime.processor,
+        "threads": threads,
+        "load_seconds": seconds,
+    }
     _LOG.info("ready", extra={"fields": fields})
     tell_ready()
     uvicorn.Server(config).run(sockets=[listener])

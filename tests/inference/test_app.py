@@ -18,6 +18,8 @@ from inference.runtimes.base import Floats
 class _Waiting:
     """A runtime that answers once it may."""
 
+    processor = "none"
+    golden_probability = None
     name = "waiting"
 
     def __init__(self) -> None:

@@ -28,6 +28,7 @@ locals {
   environment = merge(
     {
       MODEL_VERSION              = local.model_version
+      PRECISION                  = var.settings.precision
       SAGEMAKER_PROGRAM          = "inference.py"
       SAGEMAKER_SUBMIT_DIRECTORY = "/opt/ml/model/code"
     },

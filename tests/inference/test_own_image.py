@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from tests.events.samples import body_bytes, picture, samples
+from tests.events.samples import Sample, body_bytes, picture, samples
 from tests.inference.model import build_model
 from tests.inference.packing import unpack
 from tests.inference.serving import Server
@@ -98,11 +98,10 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [packages] = folder.glob("lib/*/site-packages")
     for name in locked():
         with suppress(metadata.PackageNotFoundError):  # what is for another Python only
-            for file in metadata.distribution(name).files or ():
-                link = packages / file.parts[0]
-                if file.parts[0] != ".." and not link.exists():
-                    link.symlink_to(Path(str(file.locate())).parents[len(file.parts) - 2]
-                                    if len(file.parts) > 1 else Path(str(file.locate())))  # fmt: skip
+            found = metadata.distribution(name)
+            for top in {file.parts[0] for file in found.files or ()} - {".."}:
+                with suppress(FileExistsError):  # packages may share a folder
+                    (packages / top).symlink_to(str(found.locate_file(top)))
     guard = NO_NETWORK.replace("LOG", repr(str(folder / "network.log")), 1)
     (packages / "sitecustomize.py").write_text(guard)
     return folder / "bin" / "python"
@@ -161,7 +160,7 @@ def test_what_is_not_in_the_lock_is_not_in_the_image(python: Path) -> None:
     ran = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
 
     there = {re.sub(r"[-_.]+", "-", name) for name in ran.stdout.split()}
-    assert there == {name for name in locked() if name in there}
+    assert there <= locked()
     assert {"openvino", "pillow", "numpy"} <= there
 
 
@@ -180,16 +179,12 @@ def test_it_serves_without_network_without_credentials_and_without_torch(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", samples("endpoint"), ids=lambda sample: sample.name)
-def test_every_sample_gets_its_answer(container: Server, sample: object) -> None:
-    asked = sample
-    reply = container.send(
-        "POST",
-        "/invocations",
-        body_bytes(asked),
-        asked.request["headers"],  # type: ignore[attr-defined, arg-type]
-    )
+def test_every_sample_gets_its_answer(container: Server, sample: Sample) -> None:
+    headers: dict[str, str] = sample.request["headers"]
 
-    assert reply.status == asked.expected["status"]  # type: ignore[attr-defined]
+    reply = container.send("POST", "/invocations", body_bytes(sample), headers)
+
+    assert reply.status == sample.expected["status"]
 
 
 @pytest.mark.slow

@@ -21,9 +21,10 @@ from starlette.responses import Response
 from contract.messages import RequestError
 from inference.handler import input_fn, output_fn, predict_fn
 from inference.logs import log_as_json
-from inference.predictor import cores, load_predictor
+from inference.predictor import load_predictor
 from inference.requests import attribute
 
+CORES = len(os.sched_getaffinity(0))
 MODEL = Path(__file__).resolve().parent
 QUEUE = 8
 """Requests that may wait for each replica; more would only wait longer than callers do."""
@@ -86,7 +87,7 @@ def _request_id(attributes: str | None) -> str:
 app = serve.deployment(
     Classifier,
     max_ongoing_requests=2,
-    max_queued_requests=QUEUE * cores(),
-    num_replicas=cores(),
+    max_queued_requests=QUEUE * CORES,
+    num_replicas=CORES,
     ray_actor_options={"num_cpus": 1},
 ).bind()

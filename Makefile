@@ -110,6 +110,10 @@ package: .venv/train .venv/export .venv/infra ## Build the three archives of a r
 	python -m training.runtimes --settings $(call path,$(SETTINGS)) --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --cache-dir $(call path,$(BUILD)/cache)
 	python -m pipeline.package $(TO_STAGE)
 
+.PHONY: image
+image: .venv/infra $(IMAGES) build/terraform.rc ## Build the endpoint's own image in the account, if it is not there
+	$(AWS) python -m pipeline.image $(TO_STAGE) $(if $(YES),--yes)
+
 .PHONY: upload
 upload: .venv/infra build/terraform.rc ## Put the release's archives (and a DATA you name) into the bucket
 	$(AWS) python -m pipeline.upload $(TO_STAGE) --hyperparameters $(call path,$(HYPERPARAMETERS)) --search-space $(call path,$(SEARCH_SPACE)) $(if $(filter command environment,$(firstword $(origin DATA))),--data $(call path,$(DATA)))

@@ -74,6 +74,17 @@ variable "function_trial" {
   default = null
 }
 
+variable "image_tag" {
+  description = "Tag of the endpoint's own image, made of the content of what it is built from; needed when endpoint.image is own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.endpoint.image != "own" || can(regex("^[0-9a-f]{16}$", var.image_tag))
+    error_message = "image_tag must be 16 lowercase hex digits when endpoint.image is 'own', as `make image` prints them."
+  }
+}
+
 variable "live_instances" {
   description = "How many instances the endpoint runs now, read before an apply; a new model starts with as many."
   type        = number

@@ -8,6 +8,10 @@ from contract.strict import require
 
 PREFIX_PATTERN = r"([A-Za-z0-9_.-]+/)+"
 """A folder of the bucket, as settings write it."""
+OWN_IMAGE = "own"
+"""The endpoint's image that `make image` builds, instead of one of AWS's."""
+_ON_X86 = re.compile(rf"{OWN_IMAGE}|ray:.*")
+_ARM = re.compile(r"ml\.[a-z]+[0-9]+g[a-z]*\.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +65,7 @@ class Endpoint:
     """Share of requests whose pictures and answers are kept below capture/; 0 keeps none."""
 
     image: str
-    """AWS's prebuilt image as `repository:tag`, or the full address of your own."""
+    """`own`, which `make image` builds; AWS's prebuilt one as `repository:tag`; or an address."""
 
     instance_type: str
     """For example ml.c7i.large; serverless has none."""
@@ -83,7 +87,15 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         require(0 <= self.capture_percent <= 100, "capture_percent must be 0 to 100.")
-        require(":" in self.image, "image must be repository:tag or a full image address.")
+        require(
+            self.image == OWN_IMAGE or ":" in self.image,
+            "image must be 'own', repository:tag of one of AWS's, or a full image address.",
+        )
+        require(
+            not _ON_X86.fullmatch(self.image) or not _ARM.match(self.instance_type),
+            f"instance_type is {self.instance_type!r}, whose processor is ARM; the image "
+            f"{self.image!r} is for x86. Choose a type like ml.c7i.large, or an image of yours.",
+        )
         require(
             self.instance_type.startswith("ml."),
             "instance_type must start with 'ml.'.",

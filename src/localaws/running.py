@@ -11,6 +11,7 @@ from typing import Any
 
 from localaws import embedded, seeds
 from localaws.apis.part import HttpApis
+from localaws.builds.part import Builds
 from localaws.core import Call, Credentials, LocalAws, Part
 from localaws.functions.part import Functions
 from localaws.gaps.alarms import Alarms
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 PARTS: tuple[Callable[[LocalAws], Part], ...] = (
     Functions,
     HttpApis,
+    Builds,
     Hosting,
     Scaling,
     Jobs,

@@ -18,6 +18,7 @@ def deployer_policies(project: Project) -> dict[str, Document]:
         "storage": [*_state(project), *_bucket(project), *_logs(project)],
         "machines": _machines(project),
         "jobs": _jobs(project),
+        "image": _image(project),
         "serving": [*_sagemaker(project), *_lambda(project), *_monitoring(project)],
         "roles": _roles(project),
     }
@@ -138,6 +139,7 @@ def _logs(project: Project) -> list[Statement]:
         project.arn("logs", f"log-group:{group}")
         for group in (
             f"/{name}/training",
+            f"/aws/codebuild/{name}-image",
             f"/aws/lambda/{name}",
             f"/aws/sagemaker/Endpoints/{name}",
             f"/aws/vendedlogs/apis/{name}",
@@ -335,6 +337,32 @@ def _jobs(project: Project) -> list[Statement]:
             "FollowTrainingJobs",
             "logs:DescribeLogStreams GetLogEvents",
             project.arn("logs", "log-group:/aws/sagemaker/TrainingJobs:*"),
+        ),
+    ]
+
+
+def _image(project: Project) -> list[Statement]:
+    """The endpoint's own image: its repository, and what builds it."""
+    name = project.name
+    return [
+        allow(
+            "ManageRepository",
+            "ecr:CreateRepository DeleteLifecyclePolicy DeleteRepository DescribeImages "
+            "DescribeImageScanFindings DescribeRepositories GetLifecyclePolicy "
+            "ListTagsForResource PutImageScanningConfiguration PutImageTagMutability "
+            "PutLifecyclePolicy TagResource UntagResource",
+            project.arn("ecr", f"repository/{name}-serving"),
+        ),
+        allow(
+            "BuildImages",
+            "codebuild:BatchGetBuilds BatchGetProjects CreateProject DeleteProject StartBuild "
+            "UpdateProject",
+            project.arn("codebuild", f"project/{name}-image"),
+        ),
+        allow(
+            "FollowBuilds",
+            "logs:GetLogEvents",
+            project.arn("logs", f"log-group:/aws/codebuild/{name}-image:*"),
         ),
     ]
 

@@ -116,6 +116,23 @@ def _budget(account: Account, name: str) -> Iterator[str]:
     yield name
 
 
+def _build_project(account: Account, name: str) -> Iterator[str]:
+    # By its name: to list all projects and repositories is more than the deployer may do.
+    for project in account.client("codebuild").batch_get_projects(names=[f"{name}-image"])[
+        "projects"
+    ]:
+        yield project["name"]
+
+
+def _repository(account: Account, name: str) -> Iterator[str]:
+    ecr = account.client("ecr")
+    try:
+        found = ecr.describe_repositories(repositoryNames=[f"{name}-serving"])
+    except ecr.exceptions.RepositoryNotFoundException:
+        return
+    yield from (one["repositoryName"] for one in found["repositories"])
+
+
 def _queues(account: Account, name: str) -> Iterator[str]:
     urls = pages(account.client("sqs"), "list_queues", "QueueUrls", QueueNamePrefix=name)
     names = (url.rpartition("/")[2] for url in urls)
@@ -158,6 +175,8 @@ FINDERS: dict[str, Finder] = {
     "log group": _logs,
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     "budget": _budget,
+    "build project": _build_project,
+    "image repository": _repository,
     "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "HTTP API": _listed("apigatewayv2", "get_apis", "Items", "Name"),
     "queue": _queues,

@@ -21,6 +21,8 @@ MODEL_ARCHIVE = "model.tar.gz"
 TRAINING_ARCHIVE = "training.tar.gz"
 FUNCTION_ARCHIVE = "function.zip"
 RELEASE_FILE = "release.tfvars.json"
+RAY_FILES = ("config.yaml", "deployment.py")
+"""What AWS's Ray Serve image looks for at the archive's top."""
 LOCKS = ("cpu.txt", "cuda.txt", "train.txt")
 JOB_LOCK = "job.txt"
 """What AWS's training image lacks; its toolkit installs it before a job's script starts."""
@@ -56,7 +58,7 @@ def package_model(root: Path, build: Path) -> Artifact:
     folder = build / "model"
     card = read_card(folder)
     entries = [Entry(name, folder / name) for name in (CARD_FILE, *card.files)]
-    entries += _serving(root, "code/")
+    entries += _serving(root, "")
     write_tar_gz(entries, build / MODEL_ARCHIVE)
     return _artifact("model", build / MODEL_ARCHIVE)
 
@@ -90,17 +92,23 @@ def package_function(root: Path, build: Path, *, shrinking: bool = False) -> Art
 
 
 def _serving(root: Path, prefix: str) -> list[Entry]:
-    """What serves a model."""
-    entry = root / "src" / "inference" / "entry"
+    """What serves a model, beside it."""
+    code = f"{prefix}code/"
     return [
+        *(Entry(f"{prefix}{name}", _entry(root) / name) for name in RAY_FILES),
         *(
-            Entry(f"{prefix}{file.name}", file)
-            for file in sorted(entry.iterdir())
-            if file.suffix in {".py", ".txt"}
+            Entry(f"{code}{file.name}", file)
+            for file in sorted(_entry(root).iterdir())
+            if file.suffix in {".py", ".txt"} and file.name not in RAY_FILES
         ),
-        *_sources(root, "inference", prefix),
-        *_sources(root, "contract", prefix),
+        *_sources(root, "inference", code),
+        *_sources(root, "contract", code),
     ]
+
+
+def _entry(root: Path) -> Path:
+    """The files that start serving in one image or another."""
+    return root / "src" / "inference" / "entry"
 
 
 def _sources(root: Path, room: str, prefix: str) -> list[Entry]:

@@ -213,6 +213,22 @@ def _alarm(bill: Ledger, alarm: Resource) -> None:
     bill.add(f"alarm {alarm.values['alarm_name']}", price, idle=metrics)
 
 
+def _repository(bill: Ledger, _: Resource) -> None:
+    gigabytes = bill.assume.image_gb
+    bill.add(f"image: {gigabytes:g} GB in its repository", "ecr storage", idle=gigabytes)
+
+
+def _build(bill: Ledger, project: Resource) -> None:
+    size = block(project.values, "environment")["compute_type"]
+    price = f"codebuild {size}"
+    minutes = bill.assume.build_minutes
+    bill.add(
+        f"image: a build of {minutes:g} minutes",
+        price,
+        at_most=minutes,
+    )
+
+
 RULES: dict[str, Callable[[Ledger, Resource], None]] = {
     "aws_sagemaker_endpoint_configuration": _hosting,
     "aws_appautoscaling_policy": _scaling_policy,
@@ -222,6 +238,8 @@ RULES: dict[str, Callable[[Ledger, Resource], None]] = {
     ),
     "aws_sagemaker_notebook_instance": _notebook,
     "aws_launch_template": _training,
+    "aws_ecr_repository": _repository,
+    "aws_codebuild_project": _build,
     "aws_vpc_endpoint": _vpc_endpoint,
     "aws_nat_gateway": lambda bill, _: bill.add("NAT gateway", "nat gateway", idle=HOURS),
     "aws_cloudwatch_metric_alarm": _alarm,
@@ -243,6 +261,7 @@ FREE = frozenset(
         "aws_budgets_budget",
         "aws_cloudwatch_log_group",
         "aws_default_security_group",
+        "aws_ecr_lifecycle_policy",
         "aws_iam_instance_profile",
         "aws_iam_policy",
         "aws_iam_role",

@@ -38,7 +38,7 @@ def export_runtimes() -> None:
 
 def pack_serving_code(model_dir: Path) -> None:
     """Put the serving code where SageMaker's images look for it."""
-    shutil.copytree(SERVING, model_dir / "code", dirs_exist_ok=True)
+    shutil.copytree(SERVING, model_dir, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,10 @@ class Crew:
         self._ending = False
         self._watching: asyncio.Task[None] | None = None
         self._connecting: set[asyncio.Task[None]] = set()
-        nursery.connect(self._born, self._died, lambda: self._give_up("no zygote comes up"))
+        self._orphans: set[int] = set()
+        """Process ids of workers whose zygote is gone; in a container they become our children."""
+        failed = partial(self._give_up, "no zygote comes up")
+        nursery.connect(self._born, self._died, self._orphaned, failed)
 
     @property
     def ready(self) -> int:
@@ -213,7 +217,7 @@ class Crew:
             return
         worker.drop()
         self._metrics.deaths.inc()
-        if worker.status is not None or worker.pid is None:
+        if worker.status is not None or worker.pid is None or worker.pid in self._orphans:
             self._log_death(worker)
         else:
             self._dead[worker.pid] = worker
@@ -253,6 +257,22 @@ class Crew:
             if worker.pid == pid:
                 worker.status = status  # its socket is about to say so too
 
+    def _orphaned(self) -> None:
+        self._orphans |= {worker.pid for worker in self._workers.values() if worker.pid}
+        for dead in self._dead.values():
+            self._log_death(dead)
+        self._orphans |= self._dead.keys()
+        self._dead.clear()
+
+    def _reap_orphans(self) -> None:
+        for pid in list(self._orphans):
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    self._orphans.discard(pid)
+            except ChildProcessError:  # somebody else's child, and alive perhaps
+                if not Path(f"/proc/{pid}").exists():
+                    self._orphans.discard(pid)
+
     def _log_death(self, worker: Worker) -> None:
         fields = {"status": worker.status, "pid": worker.pid, "ready": worker.ready is not None}
         _LOG.error("the worker died; starting another", extra={"fields": fields})
@@ -273,6 +293,7 @@ class Crew:
             await asyncio.sleep(min(_WATCH_SECONDS, self.options.heartbeat_seconds / 2))
             for worker in list(self._workers.values()):
                 worker.watch(loop.time())
+            self._reap_orphans()
 
 
 def _core(slot: int, workers: int) -> int | None:

@@ -141,6 +141,7 @@ def test_a_killed_zygote_is_replaced_while_its_workers_go_on(base_folder: Path) 
         assert ask(server) == 200
         assert all(Path(f"/proc/{pid}").exists() for pid in workers)
         os.kill(workers[0], signal.SIGKILL)
+        server.wait_for("the worker died; starting another", pid=workers[0], status=None)
         server.wait_for("ready", count=3)
         wait_until_complete(server)
 

@@ -25,6 +25,7 @@ ROLE ?=
 COST ?=
 ROWS ?= a,b
 PICTURES ?= 200
+LONG ?= 600
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -63,7 +64,7 @@ help: ## List the verbs
 		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: .venv/train .venv/serve .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
+demo: .venv/train .venv/serve .venv/export .venv/infra build/terraform.rc ## Photos to a deployed service, on this laptop (KEEP=1 leaves it up)
 	@python -m localaws down --folder $(call path,$(DEMO)/local)
 	@trap 'test -n "$(KEEP)" || python -m localaws down --folder $(call path,$(DEMO)/local)' EXIT; \
 		python -m localaws run --folder $(call path,$(DEMO)/local) --region $(REGION) -- python -m pipeline.demo --build $(call path,$(DEMO)) $(if $(KEEP),--keep)
@@ -105,8 +106,13 @@ tune-sagemaker: .venv/infra $(IMAGES) build/terraform.rc ## Search SEARCH_SPACE 
 ##@ Service
 
 .PHONY: package
-package: .venv/infra ## Build the three archives of a release, the same bytes everywhere
+package: .venv/train .venv/export .venv/infra ## Build the three archives of a release; DATA measures runtimes
+	python -m training.runtimes --settings $(call path,$(SETTINGS)) --data $(call path,$(DATA)) --model-dir $(call path,$(BUILD)/model) --cache-dir $(call path,$(BUILD)/cache)
 	python -m pipeline.package $(TO_STAGE)
+
+.PHONY: image
+image: .venv/infra $(IMAGES) build/terraform.rc ## Build the endpoint's own image in the account, if it is not there
+	$(AWS) python -m pipeline.image $(TO_STAGE) $(if $(YES),--yes)
 
 .PHONY: upload
 upload: .venv/infra build/terraform.rc ## Put the release's archives (and a DATA you name) into the bucket
@@ -183,6 +189,10 @@ test: lint ## Every check, fast ones first; what CI runs
 .PHONY: bench-training
 bench-training: .venv/train .venv/tune ## Measure training beside the usual way (ROWS=a,b PICTURES=200), into benchmarks/RECORDS.md
 	python -m benchmarks.training --rows $(ROWS) --pictures $(PICTURES)
+
+.PHONY: bench-serving
+bench-serving: .venv/train .venv/serve .venv/export .venv/infra .venv-peers/peers build/terraform.rc ## Measure serving beside other servers (ROWS=peers,path LONG=600), into benchmarks/RECORDS.md
+	python -m benchmarks.serving --seconds $(LONG) $(if $(filter command environment,$(firstword $(origin ROWS))),--rows $(ROWS))
 
 .PHONY: regenerate
 regenerate: setup ## Write anew what plans and policies are compared with; read the difference

@@ -17,6 +17,8 @@ locals {
   serving             = local.released && var.endpoint.mode != "off"
   absent_endpoint_arn = "arn:${data.aws_partition.this.partition}:sagemaker:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:endpoint/${var.name}"
   notebook_endpoint   = "${var.name}-notebook"
+  own_image           = var.endpoint.image == "own"
+  serving_image       = local.own_image ? "${module.image[0].repository}:${var.image_tag}" : var.endpoint.image
   tags                = merge(var.tags, { project = var.name, stage = var.stage })
 
   # What each member calls by itself. Images, logs and metrics of SageMaker and Lambda are moved by
@@ -64,7 +66,7 @@ module "training_job" {
   name                     = var.name
   permissions_boundary_arn = var.permissions_boundary_arn
   # The notebook tries a model on an endpoint of its own, with the role that made the model.
-  serving  = var.notebook.enabled ? { endpoint_name = local.notebook_endpoint, image = var.endpoint.image } : null
+  serving  = var.notebook.enabled ? { endpoint_name = local.notebook_endpoint, image = local.serving_image } : null
   settings = var.training_job
   tags     = local.tags
 }
@@ -88,6 +90,17 @@ module "notebook" {
   vpc                      = module.network.vpc
 }
 
+module "image" {
+  source = "./modules/image"
+  count  = local.own_image ? 1 : 0
+
+  bucket                   = module.storage.bucket
+  log_retention_days       = var.monitoring.log_retention_days
+  name                     = var.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  tags                     = local.tags
+}
+
 module "endpoint" {
   source = "./modules/endpoint"
   count  = local.serving ? 1 : 0
@@ -100,7 +113,7 @@ module "endpoint" {
   name                     = var.name
   permissions_boundary_arn = var.permissions_boundary_arn
   scaling                  = var.scaling
-  settings                 = var.endpoint
+  settings                 = merge(var.endpoint, { image = local.serving_image })
   tags                     = local.tags
   vpc                      = module.network.vpc
 }
@@ -109,12 +122,14 @@ module "function" {
   source = "./modules/lambda"
   count  = local.released ? 1 : 0
 
-  archive     = var.release.function
-  bucket_name = module.storage.bucket.name
+  archive            = var.release.function
+  bucket_name        = module.storage.bucket.name
+  bucket_policy_json = module.storage.bucket.policy_json
   # The same with and without an endpoint; with one, the function changes only after it.
   endpoint = {
-    arn  = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
-    name = local.serving ? module.endpoint[0].name : var.name
+    arn             = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
+    name            = local.serving ? module.endpoint[0].name : var.name
+    pictures_prefix = var.endpoint.pictures_prefix
   }
   log_retention_days       = var.monitoring.log_retention_days
   name                     = var.name

@@ -21,8 +21,10 @@ variable "endpoint" {
     capture_percent = number
     image           = string
     instance_type   = string
+    max_points_lost = number
     mode            = string
     pictures_prefix = optional(string)
+    precision       = string
     rollout = object({
       kind         = string
       step_percent = number
@@ -44,6 +46,10 @@ variable "function" {
       burst               = number
       requests_per_second = number
     }))
+    batch = optional(object({
+      prefix         = string
+      results_prefix = string
+    }))
     canary = optional(object({
       percent = number
       seconds = number
@@ -52,6 +58,7 @@ variable "function" {
     memory_mb               = number
     provisioned_concurrency = number
     reserved_concurrency    = number
+    shrink_px               = optional(number)
     timeout_seconds         = number
     traced                  = bool
   })
@@ -65,6 +72,17 @@ variable "function_trial" {
     open        = bool
   })
   default = null
+}
+
+variable "image_tag" {
+  description = "Tag of the endpoint's own image, made of the content of what it is built from; needed when endpoint.image is own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.endpoint.image != "own" || can(regex("^[0-9a-f]{16}$", var.image_tag))
+    error_message = "image_tag must be 16 lowercase hex digits when endpoint.image is 'own', as `make image` prints them."
+  }
 }
 
 variable "live_instances" {

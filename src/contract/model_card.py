@@ -3,17 +3,31 @@
 import dataclasses
 import hashlib
 import json
+import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from contract.runtimes import RuntimeCard
 from contract.strict import ContractError, parse, read_json, require
 
 CARD_FILE = "model.json"
 GOLDEN_FILE = "golden.jpg"
 WEIGHTS_FILE = "weights.safetensors"
 SCHEMA_VERSION = 1
+MAX_CARD_BYTES = 4 * 2**20
+MAX_FILE_BYTES = 16 * 2**30
+"""Of each file that the card lists."""
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +129,8 @@ class ModelCard:
     provenance: Provenance
     files: dict[str, str]
     """SHA-256 of every other file of the model, by name."""
+    runtimes: tuple[RuntimeCard, ...] = ()
+    """Faster ways to run it than the weights alone, accepted or not; `make package` adds them."""
 
     def __post_init__(self) -> None:
         require(len(self.classes) >= 2, "classes must name at least two labels.")
@@ -131,6 +147,14 @@ class ModelCard:
                 re.fullmatch(r"[0-9a-f]{64}", digest) is not None,
                 f"files[{name!r}] must be 64 lowercase hex digits.",
             )
+        names = [runtime.name for runtime in self.runtimes]
+        require(len(set(names)) == len(names), "runtimes must not repeat a name.")
+        for runtime in self.runtimes:
+            lacking = set(runtime.files) - self.files.keys() if runtime.accepted else set()
+            require(
+                not lacking,
+                f"files must list {', '.join(sorted(lacking))}: {runtime.name} is accepted.",
+            )
 
 
 def write_card(card: ModelCard, folder: Path) -> None:
@@ -145,6 +169,8 @@ def read_card(folder: Path) -> ModelCard:
     Raises:
         ContractError: the card is missing or wrong, or a file is missing or altered.
     """
+    if os.path.lexists(folder / CARD_FILE):
+        check_plain_file(folder / CARD_FILE, MAX_CARD_BYTES)
     raw = read_json(folder / CARD_FILE, "`make train`")
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
@@ -153,11 +179,13 @@ def read_card(folder: Path) -> ModelCard:
             "Train again, or use the release that made the model."
         )
     card = parse(ModelCard, raw, CARD_FILE)
-    for name, wanted in card.files.items():
+    for name in card.files:
         require(
-            (folder / name).is_file(),
+            os.path.lexists(folder / name),
             f"{folder / name} is missing, though {CARD_FILE} lists it; train again.",
         )
+        check_plain_file(folder / name, MAX_FILE_BYTES)
+    for name, wanted in card.files.items():
         found = file_sha256(folder / name)
         require(
             found == wanted,
@@ -165,6 +193,22 @@ def read_card(folder: Path) -> ModelCard:
             "It was altered: train again.",
         )
     return card
+
+
+def check_plain_file(path: Path, most_bytes: int) -> None:
+    """Refuse what is not a file of its own, before anything opens it.
+
+    Raises:
+        ContractError: it is a link, a folder, a device or a pipe, or too large.
+    """
+    found = path.lstat()
+    kind = next((kind for is_kind, kind in _KINDS if is_kind(found.st_mode)), None)
+    require(kind is None, f"{path} is {kind}; it must be a plain file.")
+    require(found.st_nlink == 1, f"{path} has another name too (a hard link); copy it.")
+    require(
+        found.st_size <= most_bytes,
+        f"{path} has {found.st_size:,} bytes; at most {most_bytes:,} are read.",
+    )
 
 
 def file_sha256(path: Path) -> str:

@@ -110,7 +110,8 @@ class App:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         request_id = _request_id(headers.get(ATTRIBUTES_HEADER))
-        runtime = self._crew.described.get("runtime", "none")
+        described = self._crew.described
+        runtime = described.get("runtime", "none")
         fields: dict[str, Any] = {"request_id": request_id, "runtime": runtime}
         try:
             reply = await self._answer(headers, begun, receive, fields)
@@ -126,7 +127,7 @@ class App:
         fields["total_ms"] = round(1000 * seconds, 2)
         self._count(reply.status, seconds, fields)
         _LOG.info("request", extra={"fields": fields})
-        reply.headers |= {"x-request-id": request_id, "x-kennel-runtime": runtime}
+        reply.headers |= {"x-request-id": request_id, "x-kennel-runtime": in_words(described)}
         return reply
 
     async def _answer(
@@ -226,6 +227,11 @@ def _request_id(attributes: str | None) -> str:
     given = attribute(attributes, "request_id") or ""
     plain = given.isascii() and given.replace("-", "").isalnum() and len(given) <= 64
     return given if plain else str(uuid.uuid4())
+
+
+def in_words(described: Mapping[str, Any]) -> str:
+    """What replies carry in the header X-Kennel-Runtime, like `openvino-bf16; amx`."""
+    return f"{described.get('runtime', 'none')}; {described.get('processor', 'none')}"
 
 
 def _refusal(error: RequestError) -> Reply:

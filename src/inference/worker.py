@@ -49,7 +49,8 @@ def work(front: socket.socket, lifeline: int, model_folder: Path, core: int | No
 
 
 def _described(predictor: Predictor) -> dict[str, Any]:
-    return {"runtime": predictor.runtime.name}
+    runtime = predictor.runtime
+    return {"runtime": runtime.name, "processor": runtime.processor}
 
 
 def _answered(predictor: Predictor, head: dict[str, Any], body: bytes) -> bytes:

@@ -1,15 +1,18 @@
-"""Container images: nothing is pulled, but the role that would pull one is asked."""
+"""Container images: nothing is pulled, but the role that would pull one is asked.
+
+An image of this account must be in its registry.
+"""
 
 import re
 
 from localaws.core import LocalAws
 
-_ADDRESS = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
+_ADDRESS = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)[:@](.+)")
 _LAYERS = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
 
 
 class ImageError(Exception):
-    """The role may not pull the image; the message is what AWS says."""
+    """The role may not pull the image, or there is none; the message is what AWS says."""
 
 
 def pull_image(aws: LocalAws, role_arn: str, image: str) -> None:
@@ -21,7 +24,7 @@ def pull_image(aws: LocalAws, role_arn: str, image: str) -> None:
         image: its address; one outside ECR needs no rights.
 
     Raises:
-        ImageError: it may not.
+        ImageError: it may not, or this account has no such image.
     """
     found = _ADDRESS.match(image)
     if found is None:
@@ -34,3 +37,15 @@ def pull_image(aws: LocalAws, role_arn: str, image: str) -> None:
                 f'The role "{role_arn}" does not have {operation} permission for the image: '
                 f'"{image}".'
             )
+    if found[1] == aws.account_id and not _is_there(aws, found[3], found[4]):
+        raise ImageError(f"Requested image {image} not found.")
+
+
+def _is_there(aws: LocalAws, repository: str, version: str) -> bool:
+    ecr = aws.records_client("ecr")
+    wanted = {"imageDigest": version} if version.startswith("sha256:") else {"imageTag": version}
+    try:
+        ecr.describe_images(repositoryName=repository, imageIds=[wanted])
+    except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException):
+        return False
+    return True

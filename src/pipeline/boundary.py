@@ -10,6 +10,7 @@ def boundary_policy(project: Project) -> Document:
         project.arn("logs", f"log-group:{group}:*")
         for group in (
             f"/{name}/training",
+            f"/aws/codebuild/{name}-image",
             f"/aws/lambda/{name}",
             f"/aws/sagemaker/Endpoints/{name}",
             f"/aws/sagemaker/Endpoints/{name}-notebook",
@@ -51,6 +52,12 @@ def boundary_policy(project: Project) -> Document:
             "ecr:BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
             f"arn:{project.partition}:ecr:*:*:repository/*",
         ),
+        allow(
+            "PushImages",
+            "ecr:CompleteLayerUpload InitiateLayerUpload PutImage UploadLayerPart",
+            project.arn("ecr", f"repository/{name}-serving"),
+        ),
+        allow("ReadVersions", "s3:GetObjectVersion", f"{bucket}/image/*"),
         allow("Registry", "ecr:GetAuthorizationToken", "*"),
         allow(
             "Commands",
@@ -98,6 +105,11 @@ def boundary_policy(project: Project) -> Document:
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         ),
         allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-dead-letters")),
+        allow(
+            "Batch",
+            "sqs:DeleteMessage GetQueueAttributes ReceiveMessage",
+            project.arn("sqs", f"{name}-batch"),
+        ),
         allow(
             "Interfaces",
             "ec2:CreateNetworkInterface CreateNetworkInterfacePermission DeleteNetworkInterface "

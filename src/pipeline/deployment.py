@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from contract.release import Release
+from contract.serving import OWN_IMAGE
 from contract.stack import Stack
 from contract.strict import ContractError, parse
 from pipeline.aws import Account, bucket_exists
@@ -13,6 +13,7 @@ from pipeline.canary import PlannedTrial, open_trial, planned_trial, watch
 from pipeline.changes import costs, summary
 from pipeline.cli import Failed, Place, confirm, say
 from pipeline.cost.limit import hold_limit
+from pipeline.image import build_image, image_exists, image_tag, image_variables, project_exists
 from pipeline.live import (
     endpoint_reasons,
     live_instances,
@@ -84,6 +85,8 @@ class Deployment:
             self._before = self._converge(None)
         if self._before is not None and not self._wishes.plan_only:
             upload_release(s3, self._before.bucket, release, self._place.build, say)
+        if self._place.settings.endpoint.image == OWN_IMAGE:
+            self._find_image()
         stack = self._converge(release)
         if stack is not None and stack.endpoint is not None:
             self._try_changed_code(stack, release)
@@ -93,6 +96,32 @@ class Deployment:
                 "The endpoint is off, by endpoint.mode in the settings: the function stays and "
                 "answers callers with 503. Nothing was verified."
             )
+
+    def build_image(self) -> None:
+        """Build the endpoint's own image, with what builds it where that is missing."""
+        account, name = self._account, self._place.settings.name
+        if self._before is None or not project_exists(account, name):
+            say("There is nothing that builds images yet, so that comes first.")
+            self._make_only("module.image")
+        bucket = f"{name}-{account.account_id()}-{account.region}"
+        build_image(account, name, bucket, self._place.build)
+
+    def _find_image(self) -> None:
+        """See that the registry has the endpoint's own image before anything wants to run it."""
+        tag = image_tag()
+        if image_exists(self._account, self._place.settings.name, tag):
+            return
+        say(f"The repository does not have image {tag}.")
+        if not self._wishes.plan_only:
+            self.build_image()
+
+    def _make_only(self, target: str) -> None:
+        """Make one part of the stack, and what it needs."""
+        changes = self._plan(None, targets=(target,))
+        say(summary(changes))
+        if changes is not None:
+            self._ask(changes)
+            self._terraform.apply()
 
     def _settle(self) -> None:
         """Let an endpoint come to rest that is being made, changed or scaled."""
@@ -152,21 +181,25 @@ class Deployment:
         say(f"Stack {stack.name} stands; see {self._place.build / STACK_FILE}.")
         return stack
 
-    def _plan(self, release: Release | None, *, lock: bool = True) -> tuple[Change, ...] | None:
+    def _plan(
+        self, release: Release | None, *, lock: bool = True, targets: Sequence[str] = ()
+    ) -> tuple[Change, ...] | None:
         files = [self._place.settings_file]
         if release is not None:
             files.append(self._place.build / RELEASE_FILE)
         count = live_instances(self._account, self._before)
-        variables: dict[str, Any] = {} if count is None else {"live_instances": count}
+        variables = image_variables(self._place.settings)
+        if count is not None:
+            variables["live_instances"] = count
         if release is not None and self._trial is not None:
             variables["function_trial"] = asdict(self._trial)
         if self._unfinished is None or self._wishes.plan_only or not lock:
-            return self._terraform.plan(files, variables, lock=lock)
+            return self._terraform.plan(files, variables, lock=lock, targets=targets)
         self._terraform, changes = take_over(
             self._account,
             self._place.settings,
             self._root,
-            lambda terraform: terraform.plan(files, variables),
+            lambda terraform: terraform.plan(files, variables, targets=targets),
         )
         return changes
 

@@ -7,6 +7,7 @@ from pipeline.aws import Account, bucket_exists, pages
 from pipeline.bootstrap import is_bootstrapped, is_of_bootstrap
 from pipeline.changes import summary
 from pipeline.cli import Failed, confirm, find_place, run_verb, say, verb_parser
+from pipeline.image import image_variables
 from pipeline.instances import EXISTING, RUN_TAG
 from pipeline.leftovers import find_leftovers, remove_log_groups
 from pipeline.opening import open_terraform, take_turn
@@ -50,7 +51,9 @@ def _remove(options: argparse.Namespace, account: Account, bucket: str) -> None:
     place = find_place(options)
     with take_turn(place, account) as turn:
         terraform = open_terraform(place, account, turn)
-        changes = terraform.plan([place.settings_file], {}, destroy=True)
+        changes = terraform.plan(
+            [place.settings_file], image_variables(place.settings), destroy=True
+        )
         say(summary(changes))
         if place.settings.stage == "aws" and not options.yes:
             confirm(f"Remove all of this from {place.settings.region}, with every object in it?")

@@ -16,9 +16,11 @@ ABSENT = frozenset(
         "404",
         "AWS.SimpleQueueService.NonExistentQueue",
         "InvalidLaunchTemplateName.NotFoundException",
+        "LifecyclePolicyNotFoundException",
         "NoSuchEntity",
         "NoSuchTagSet",
         "NotFoundException",
+        "RepositoryNotFoundException",
         "ResourceNotFound",
         "ResourceNotFoundException",
         "ValidationException",
@@ -125,6 +127,17 @@ def _function_url(account: Account, values: Values) -> Found:
     function, alias = values["function_name"], values["qualifier"]
     account.client("lambda").get_function_url_config(FunctionName=function, Qualifier=alias)
     return Found(f"{function}/{alias}", None)
+
+
+def _mapping(account: Account, values: Values) -> Found | None:
+    lambda_ = account.client("lambda")
+    listed = lambda_.list_event_source_mappings(
+        EventSourceArn=values["event_source_arn"], FunctionName=values["function_name"]
+    )["EventSourceMappings"]
+    if not listed:
+        return None
+    tags = lambda_.list_tags(Resource=listed[0]["EventSourceMappingArn"])["Tags"]
+    return Found(listed[0]["UUID"], tags)
 
 
 def _permission(account: Account, values: Values) -> Found | None:
@@ -243,6 +256,21 @@ def _budget(account: Account, values: Values) -> Found:
     return Found(f"{owner}:{name}", None)
 
 
+def _build_project(account: Account, values: Values) -> Found | None:
+    projects = account.client("codebuild").batch_get_projects(names=[values["name"]])["projects"]
+    if not projects:
+        return None
+    tags = {tag["key"]: tag["value"] for tag in projects[0].get("tags", [])}
+    return Found(projects[0]["arn"], tags)
+
+
+def _repository(account: Account, values: Values) -> Found:
+    ecr = account.client("ecr")
+    (found,) = ecr.describe_repositories(repositoryNames=[values["name"]])["repositories"]
+    tags = ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
+    return Found(values["name"], _tags(tags))
+
+
 FINDERS: dict[str, Finder] = {
     "aws_apigatewayv2_api": _api,
     "aws_apigatewayv2_integration": _api_part(
@@ -252,10 +280,13 @@ FINDERS: dict[str, Finder] = {
     "aws_apigatewayv2_stage": _api_stage,
     "aws_budgets_budget": _budget,
     "aws_cloudwatch_log_group": _log_group,
+    "aws_codebuild_project": _build_project,
+    "aws_ecr_repository": _repository,
     "aws_iam_instance_profile": _instance_profile,
     "aws_iam_role": _role,
     "aws_instance": _instance,
     "aws_lambda_alias": _alias,
+    "aws_lambda_event_source_mapping": _mapping,
     "aws_lambda_function": _function,
     "aws_lambda_function_url": _function_url,
     "aws_lambda_permission": _permission,

@@ -66,6 +66,14 @@ def remove_log_groups(account: Account, name: str) -> list[str]:
     return groups
 
 
+def _mappings(account: Account, name: str) -> Iterator[str]:
+    """Those of the stack's functions: AWS keeps a mapping when its function goes."""
+    listed = pages(account.client("lambda"), "list_event_source_mappings", "EventSourceMappings")
+    for mapping in listed:
+        if _bears(mapping["FunctionArn"].partition(":function:")[2].split(":")[0], name):
+            yield mapping["UUID"]
+
+
 def _instances(account: Account, name: str) -> Iterator[str]:
     reservations = pages(
         account.client("ec2"), "describe_instances", "Reservations",
@@ -108,6 +116,23 @@ def _budget(account: Account, name: str) -> Iterator[str]:
     yield name
 
 
+def _build_project(account: Account, name: str) -> Iterator[str]:
+    # By its name: to list all projects and repositories is more than the deployer may do.
+    for project in account.client("codebuild").batch_get_projects(names=[f"{name}-image"])[
+        "projects"
+    ]:
+        yield project["name"]
+
+
+def _repository(account: Account, name: str) -> Iterator[str]:
+    ecr = account.client("ecr")
+    try:
+        found = ecr.describe_repositories(repositoryNames=[f"{name}-serving"])
+    except ecr.exceptions.RepositoryNotFoundException:
+        return
+    yield from (one["repositoryName"] for one in found["repositories"])
+
+
 def _queues(account: Account, name: str) -> Iterator[str]:
     urls = pages(account.client("sqs"), "list_queues", "QueueUrls", QueueNamePrefix=name)
     names = (url.rpartition("/")[2] for url in urls)
@@ -131,6 +156,7 @@ FINDERS: dict[str, Finder] = {
     "route table": _tagged("describe_route_tables", "RouteTables", "RouteTableId"),
     "VPC": _tagged("describe_vpcs", "Vpcs", "VpcId"),
     "function": _listed("lambda", "list_functions", "Functions", "FunctionName"),
+    "event source mapping": _mappings,
     "endpoint": _listed("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
     "endpoint config": _listed(
         "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"
@@ -149,6 +175,8 @@ FINDERS: dict[str, Finder] = {
     "log group": _logs,
     "alarm": _listed("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     "budget": _budget,
+    "build project": _build_project,
+    "image repository": _repository,
     "dashboard": _listed("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "HTTP API": _listed("apigatewayv2", "get_apis", "Items", "Name"),
     "queue": _queues,

@@ -14,29 +14,34 @@ from contract.model_card import CARD_FILE, file_sha256, read_card
 from contract.release import Artifact, Release, write_release
 from contract.strict import require
 from pipeline.archives import Entry, write_tar_gz, write_zip
-from pipeline.cli import run_verb, say, verb_parser
+from pipeline.cli import find_place, run_verb, say, verb_parser
+from pipeline.vendored import vendored
 
 MODEL_ARCHIVE = "model.tar.gz"
 TRAINING_ARCHIVE = "training.tar.gz"
 FUNCTION_ARCHIVE = "function.zip"
 RELEASE_FILE = "release.tfvars.json"
+RAY_FILES = ("config.yaml", "deployment.py")
+"""What AWS's Ray Serve image looks for at the archive's top."""
 LOCKS = ("cpu.txt", "cuda.txt", "train.txt")
 JOB_LOCK = "job.txt"
 """What AWS's training image lacks; its toolkit installs it before a job's script starts."""
 
 
-def package_release(root: Path, build: Path) -> Release:
+def package_release(root: Path, build: Path, *, shrinking: bool = False) -> Release:
     """Write all three archives and the release file.
 
     Args:
         root: the checkout.
         build: has `model/`, as training leaves it.
+        shrinking: whether the function is to shrink pictures.
 
     Raises:
         ContractError: there is no model, or it was altered.
+        Failed: what shrinks pictures could not be fetched.
     """
     release = Release(
-        function=package_function(root, build),
+        function=package_function(root, build, shrinking=shrinking),
         model=package_model(root, build),
         training=package_training(root, build),
     )
@@ -53,7 +58,7 @@ def package_model(root: Path, build: Path) -> Artifact:
     folder = build / "model"
     card = read_card(folder)
     entries = [Entry(name, folder / name) for name in (CARD_FILE, *card.files)]
-    entries += _serving(root, "code/")
+    entries += _serving(root, "")
     write_tar_gz(entries, build / MODEL_ARCHIVE)
     return _artifact("model", build / MODEL_ARCHIVE)
 
@@ -73,26 +78,37 @@ def package_training(root: Path, build: Path) -> Artifact:
     return _artifact("training", build / TRAINING_ARCHIVE)
 
 
-def package_function(root: Path, build: Path) -> Artifact:
-    """Write build/function.zip; needs no model."""
+def package_function(root: Path, build: Path, *, shrinking: bool = False) -> Artifact:
+    """Write build/function.zip; needs no model.
+
+    Raises:
+        Failed: what shrinks pictures could not be fetched.
+    """
     folder = root / "src" / "lambda"
     entries = [Entry(file.name, file) for file in folder.glob("*.py") if file.name != "__init__.py"]
+    entries += vendored(root, build) if shrinking else []
     write_zip(entries, build / FUNCTION_ARCHIVE)
     return _artifact("function", build / FUNCTION_ARCHIVE)
 
 
 def _serving(root: Path, prefix: str) -> list[Entry]:
-    """What serves a model."""
-    entry = root / "src" / "inference" / "entry"
+    """What serves a model, beside it."""
+    code = f"{prefix}code/"
     return [
+        *(Entry(f"{prefix}{name}", _entry(root) / name) for name in RAY_FILES),
         *(
-            Entry(f"{prefix}{file.name}", file)
-            for file in sorted(entry.iterdir())
-            if file.suffix in {".py", ".txt"}
+            Entry(f"{code}{file.name}", file)
+            for file in sorted(_entry(root).iterdir())
+            if file.suffix in {".py", ".txt"} and file.name not in RAY_FILES
         ),
-        *_sources(root, "inference", prefix),
-        *_sources(root, "contract", prefix),
+        *_sources(root, "inference", code),
+        *_sources(root, "contract", code),
     ]
+
+
+def _entry(root: Path) -> Path:
+    """The files that start serving in one image or another."""
+    return root / "src" / "inference" / "entry"
 
 
 def _sources(root: Path, room: str, prefix: str) -> list[Entry]:
@@ -120,7 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _package(options: argparse.Namespace) -> None:
-    release = package_release(Path(), options.build)
+    shrink_px = find_place(options).settings.function.shrink_px
+    release = package_release(Path(), options.build, shrinking=shrink_px is not None)
     for name, artifact in (
         (MODEL_ARCHIVE, release.model),
         (TRAINING_ARCHIVE, release.training),

@@ -13,9 +13,10 @@ Document = dict[str, Any]
 Statement = dict[str, Any]
 Condition = Mapping[str, Mapping[str, Any]]
 
-ROLES = ("endpoint", "function", "notebook", "training", "training-job")
+ROLES = ("endpoint", "function", "image", "notebook", "training", "training-job")
 """What follows `<name>-` in the names of the roles that Terraform makes."""
 PASSED_TO = {
+    "codebuild.amazonaws.com": ("image",),
     "ec2.amazonaws.com": ("training",),
     "lambda.amazonaws.com": ("function",),
     "sagemaker.amazonaws.com": ("endpoint", "notebook", "training-job"),

@@ -88,6 +88,7 @@ class Terraform:
         *,
         destroy: bool = False,
         lock: bool = True,
+        targets: Sequence[str] = (),
     ) -> tuple[Change, ...] | None:
         """Find out what would change.
 
@@ -96,6 +97,7 @@ class Terraform:
             variables: further ones, by name.
             destroy: plan to remove everything.
             lock: keep others from changing the state meanwhile; needless for a mere look.
+            targets: only these and what they need; empty is everything.
 
         Returns:
             The changes, none when only outputs change; `None` when nothing does.
@@ -120,9 +122,10 @@ class Terraform:
             outcome: Outcome = self._terraform.plan(
                 json=IsFlagged,
                 var_file=[str(file.resolve()) for file in var_files],
-                var=[f"{name}={json.dumps(value)}" for name, value in variables.items()],
+                var=[f"{name}={_written(value)}" for name, value in variables.items()],
                 out=str(self._seen),
                 destroy=IsFlagged if destroy else None,
+                target=list(targets) or None,
                 lock=lock,
                 on_event=hear,
             )
@@ -230,6 +233,11 @@ class Terraform:
         if code not in fine:
             raise TerraformFailed(f"terraform {name} failed.\n{_advised(complaint.strip())}")
         return code
+
+
+def _written(value: Any) -> str:
+    """A variable for the command line: Terraform takes a string there as it is."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 class _Streamed(python_terraform.Terraform):  # type: ignore[misc]  # it has no types

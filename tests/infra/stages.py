@@ -11,6 +11,8 @@ STAGES = Path(__file__).with_name("stages")
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 """Of the four bytes `test`."""
 
+IMAGE_TAG = SHA256[:16]
+
 
 def release(model: str = SHA256) -> dict[str, dict[str, str]]:
     """A release whose function and training code never change."""
@@ -33,6 +35,8 @@ def variables(wanted: Mapping[str, Any]) -> dict[str, Any]:
     values["region"] = wanted.get("region", values["region"])
     for key, change in wanted.get("changes", {}).items():
         values[key] = {**(values.get(key) or {}), **change} if isinstance(change, dict) else change
+    if values["endpoint"]["image"] == "own":
+        values["image_tag"] = IMAGE_TAG
     if wanted.get("released"):
         values["release"] = release()
     return values

@@ -31,7 +31,12 @@ def test_the_variables_are_the_settings_and_what_the_pipeline_adds() -> None:
 
     declared = set(re.findall(r'^variable "(\w+)"', text, re.MULTILINE))
 
-    assert declared == settings_keys() | {"function_trial", "live_instances", "release"}
+    assert declared == settings_keys() | {
+        "function_trial",
+        "image_tag",
+        "live_instances",
+        "release",
+    }
 
 
 @pytest.mark.slow

@@ -124,7 +124,7 @@ class Stage:
             ModelName=name,
             ExecutionRoleArn=self.role,
             PrimaryContainer={
-                "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.6",
+                "Image": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.6",
                 "ModelDataUrl": f"s3://{self.bucket}/{key}.tar.gz",
                 "Environment": {"MODEL_VERSION": version},
             },

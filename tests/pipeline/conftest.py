@@ -14,6 +14,8 @@ from pipeline.aws import Account
 from pipeline.cli import Place
 
 REPOSITORY = Path(__file__).parents[2]
+AWS_IMAGE = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+"""Nothing has to be built for it, so that the stack of words can be without what builds images."""
 INFRA = Path(__file__).with_name("infra.tf")
 
 
@@ -66,6 +68,10 @@ class Stage:
         settings = json.loads(self.settings_file.read_text()) | values
         self.settings_file.write_text(json.dumps(settings))
 
+    def change_image(self, image: str) -> None:
+        endpoint = json.loads(self.settings_file.read_text())["endpoint"]
+        self.change_settings(endpoint=endpoint | {"image": image})
+
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Stage:
@@ -78,5 +84,6 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
     shutil.copy(INFRA, tmp_path / "infra" / "main.tf")
     stage = Stage(root=tmp_path, name=name)
     stage.change_settings(name=name)
+    stage.change_image(AWS_IMAGE)
     monkeypatch.chdir(tmp_path)
     return stage

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 def copy_checkout(target: Path) -> Path:
     """A checkout without what git does not keep."""
     target.mkdir(parents=True)
-    for folder in ("src", "requirements"):
+    for folder in ("config", "src", "requirements"):
         shutil.copytree(
             REPOSITORY / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -110,7 +110,11 @@ def test_the_training_archive_runs_by_itself(checkout: Path) -> None:
     assert modes["run_on_instance.sh"] == 0o755
     assert {"train.py", "training/__init__.py", "contract/strict.py"} <= modes.keys()
     assert {f"requirements/{name}.txt" for name in ("train", "cpu", "cuda")} <= modes.keys()
-    assert {"serving/serve.py", "serving/inference/server.py"} <= modes.keys()
+    assert {
+        "serving/code/serve.py",
+        "serving/code/inference/server.py",
+        "serving/deployment.py",
+    } <= modes.keys()
 
 
 def test_a_job_installs_what_awss_image_lacks_and_what_is_locked() -> None:

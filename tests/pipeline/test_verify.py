@@ -1,5 +1,8 @@
+import dataclasses
 import io
 import json
+import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 from tests.pipeline.models import write_model
 from tests.pipeline.test_package import REPOSITORY
 
+from contract.model_card import file_sha256, write_card
 from contract.stack import Function
 from contract.strict import ContractError
 from pipeline.asking import Refused, ask, bytes_request, picture_request, table
@@ -14,6 +18,7 @@ from pipeline.aws import Account
 from pipeline.cli import Failed
 from pipeline.package import package_release
 from pipeline.verify import GoldenPicture, golden_of, verify
+from training.runtimes.judge import absent
 
 FUNCTION = Function(alias="live", api_url=None, name="kennel", url="")
 GOLDEN = GoldenPicture(picture=b"picture", label="dog", probability=0.8)
@@ -53,6 +58,15 @@ def test_the_new_models_right_answer_verifies() -> None:
 
     assert reply.model_version == "new"
     assert client.asked[0]["Qualifier"] == "live"
+
+
+@pytest.mark.parametrize(("probability", "right"), [(0.8, True), (0.63, True), (0.7, False)])
+def test_what_an_accepted_runtime_said_verifies_too(probability: float, right: bool) -> None:
+    golden = dataclasses.replace(GOLDEN, of_runtimes=(0.79, 0.61))
+    client = Lambda(answer("new", probability=probability))
+
+    with nullcontext() if right else pytest.raises(Failed):
+        verify(client, FUNCTION, "new", golden)
 
 
 def test_another_models_answer_does_not() -> None:
@@ -100,6 +114,27 @@ def test_the_golden_picture_comes_from_the_releases_archive(tmp_path: Path) -> N
     golden = golden_of(release, tmp_path, None, "bucket")
 
     assert golden == GoldenPicture(picture=b"a picture", label="dog", probability=0.8)
+
+
+def test_what_accepted_runtimes_say_of_it_comes_along(tmp_path: Path) -> None:
+    card = write_model(tmp_path / "model")
+    names = ("openvino.xml", "openvino.bin")
+    for name in names:
+        (tmp_path / "model" / name).write_bytes(b"")
+    files = card.files | {name: file_sha256(tmp_path / "model" / name) for name in names}
+    refused = absent("int8", "it is slow", 0.5)
+    accepted = dataclasses.replace(
+        absent("bf16", "", 0.5), accepted=True, refused=None, golden_probability=0.7
+    )
+    new = dataclasses.replace(card, files=files, runtimes=(accepted, refused))
+    write_card(new, tmp_path / "model")
+    release = package_release(REPOSITORY, tmp_path)
+
+    golden = golden_of(release, tmp_path, None, "bucket")
+
+    assert golden.of_runtimes == (0.7,)
+    with tarfile.open(tmp_path / "model.tar.gz") as archive:
+        assert set(names) <= set(archive.getnames())
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -103,9 +104,32 @@ def test_the_toolkit_trains_with_our_entry_point_and_the_model_can_be_served(
     assert ran.returncode == 0, ran.stderr
     card = read_card(tmp_path / "model")
     assert card.provenance.hyperparameters["epochs"] == 2
+    measured = {runtime.precision: runtime.accuracy for runtime in card.runtimes}
+    assert measured == {
+        "fp32": card.validation.accuracy,
+        "bf16": card.validation.accuracy,
+        "int8": None,
+    }
+    assert {"openvino.xml", "openvino.bin"} <= card.files.keys()
     assert (tmp_path / "model" / "code" / "serve.py").is_file()
     metrics = (tmp_path / "output" / "data" / "metrics.jsonl").read_text()
     assert '"event": "end"' in metrics
+
+
+def test_a_model_outlives_an_export_that_dies(tmp_path: Path) -> None:
+    root = tmp_path / "checkout"
+    for folder in ("src", "requirements"):
+        shutil.copytree(REPOSITORY / folder, root / folder)
+    broken = root / "src" / "training" / "runtimes" / "export.py"
+    broken.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    package_training(root, tmp_path)
+
+    ran = start(tmp_path / "ml", tmp_path / "training.tar.gz", SETTINGS)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "runtimes: the export failed" in ran.stdout + ran.stderr
+    assert read_card(tmp_path / "ml" / "model").runtimes == ()
+    assert (tmp_path / "ml" / "model" / "code" / "serve.py").is_file()
 
 
 def test_a_mistake_reaches_sagemaker_as_one_sentence(tmp_path: Path, archive: Path) -> None:

@@ -1,13 +1,13 @@
+# The provider does not know every repository of AWS's images; they all are in one registry.
 data "aws_sagemaker_prebuilt_ecr_image" "this" {
   count = local.image_is_address ? 0 : 1
 
-  image_tag       = split(":", var.settings.image)[1]
-  repository_name = split(":", var.settings.image)[0]
+  repository_name = "pytorch-inference"
 }
 
 locals {
   image_is_address = strcontains(var.settings.image, "/")
-  image            = local.image_is_address ? var.settings.image : data.aws_sagemaker_prebuilt_ecr_image.this[0].registry_path
+  image            = local.image_is_address ? var.settings.image : "${split("/", data.aws_sagemaker_prebuilt_ecr_image.this[0].registry_path)[0]}/${var.settings.image}"
 
   # SageMaker does not turn an endpoint of instances into a serverless one. Under another name, the
   # new one is there before the old one goes.
@@ -28,6 +28,7 @@ locals {
   environment = merge(
     {
       MODEL_VERSION              = local.model_version
+      PRECISION                  = var.settings.precision
       SAGEMAKER_PROGRAM          = "inference.py"
       SAGEMAKER_SUBMIT_DIRECTORY = "/opt/ml/model/code"
     },

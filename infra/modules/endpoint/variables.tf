@@ -134,8 +134,10 @@ variable "settings" {
     capture_percent = optional(number, 0)
     image           = optional(string, "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker")
     instance_type   = optional(string, "ml.c7i.large")
+    max_points_lost = optional(number, 0.5)
     mode            = optional(string, "real-time")
     pictures_prefix = optional(string)
+    precision       = optional(string, "auto")
     rollout = optional(object({
       kind         = optional(string, "all-at-once")
       step_percent = optional(number, 20)
@@ -153,6 +155,17 @@ variable "settings" {
   validation {
     condition     = var.settings.capture_percent >= 0 && var.settings.capture_percent <= 100
     error_message = "endpoint.capture_percent must be 0 to 100."
+  }
+
+  # Packaging reads it; here it is checked, so that a stage is wrong in one way only.
+  validation {
+    condition     = var.settings.max_points_lost >= 0 && var.settings.max_points_lost <= 100
+    error_message = "endpoint.max_points_lost must be 0 to 100."
+  }
+
+  validation {
+    condition     = contains(["auto", "fp32", "bf16", "int8"], var.settings.precision)
+    error_message = "endpoint.precision must be auto, fp32, bf16 or int8."
   }
 
   validation {

@@ -15,8 +15,17 @@ Floats = npt.NDArray[np.float32]
 class Runtime(Protocol):
     """Runs one network; safe to call from several threads."""
 
-    name: str
-    """What replies carry in the header X-Kennel-Runtime."""
+    @property
+    def name(self) -> str:
+        """What it is and in which precision it computes, like `openvino-bf16`."""
+
+    @property
+    def processor(self) -> str:
+        """The processor's level: amx, avx512, avx2 or none."""
+
+    @property
+    def golden_probability(self) -> float | None:
+        """What it said of the golden picture's label when it was measured, if it was."""
 
     def logits(self, images_BCSS: Floats) -> Floats:
         """Run the network.
@@ -27,3 +36,8 @@ class Runtime(Protocol):
         Returns:
             float32 of shape (B, K), before temperature and softmax.
         """
+
+
+def in_words(runtime: Runtime) -> str:
+    """What replies carry in the header X-Kennel-Runtime, like `openvino-bf16; amx`."""
+    return f"{runtime.name}; {runtime.processor}"

@@ -8,6 +8,7 @@ import torch
 
 from contract.model_card import WEIGHTS_FILE
 from contract.network import build_classifier
+from contract.processor import Processor, find_processor
 from contract.strict import ContractError
 from inference.archive import Archive
 from inference.runtimes.base import Floats
@@ -18,8 +19,10 @@ class TorchEager:
     """A network in eager torch."""
 
     name = "torch-eager-fp32"
+    golden_probability = None
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, processor: Processor) -> None:
+        self.processor = processor.level
         self._network = network
 
     def logits(self, images_BCSS: Floats) -> Floats:
@@ -50,4 +53,4 @@ def load(archive: Archive, threads: int) -> TorchEager:
             f"{WEIGHTS_FILE} does not fit {card.network.backbone} with {len(card.classes)} "
             f"classes: {' '.join(' '.join(first).split())[:300]}"
         ) from None
-    return TorchEager(network)
+    return TorchEager(network, find_processor(list))

@@ -89,6 +89,7 @@ _TAGGING = {
     ("application-autoscaling", "RegisterScalableTarget"): "application-autoscaling:TagResource",
     ("budgets", "CreateBudget"): "budgets:TagResource",
     ("cloudwatch", "PutMetricAlarm"): "cloudwatch:TagResource",
+    ("ecr", "CreateRepository"): "ecr:TagResource",
     ("iam", "CreateInstanceProfile"): "iam:TagInstanceProfile",
     ("iam", "CreatePolicy"): "iam:TagPolicy",
     ("iam", "CreateRole"): "iam:TagRole",

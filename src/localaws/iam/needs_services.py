@@ -1,6 +1,7 @@
 """What calls of CloudWatch, Logs, IAM and other services need."""
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from localaws.core import Call
@@ -188,8 +189,35 @@ def _ecr(call: Call, known: Known) -> list[Need]:
     registry = call.params.get("registryId") or ACCOUNT_ID
     name = call.params.get("repositoryName")
     context = request_tags(call.params.get("tags"))
+    if call.params.get("resourceArn"):
+        resource = str(call.params["resourceArn"])
+        return [Need(action=action_of(call), resource=resource, context=context)]
     repository = f"arn:aws:ecr:{known.region}:{registry}:repository/{name}"
     return [Need(action=action_of(call), resource=repository if name else "*", context=context)]
+
+
+def _codebuild(call: Call, known: Known) -> list[Need]:
+    # Builds are their project's: `<project>:<number>`.
+    params = call.params
+    given = params.get("names") or params.get("ids") or params.get("name") or params.get("id")
+    names = [
+        str(one).rpartition("/")[2].partition(":")[0]
+        for one in as_list(given or params.get("projectName"))
+    ]
+    context = _lower_tags(params.get("tags"))
+    return [
+        Need(
+            action=action_of(call),
+            resource=arn("codebuild", known.region, f"project/{name}"),
+            context=context,
+        )
+        for name in names
+    ] or [Need(action=action_of(call))]
+
+
+def _lower_tags(tags: Any) -> Values:
+    """Condition keys of tags that are listed with `key` and `value`."""
+    return request_tags([{"Key": tag["key"], "Value": tag.get("value", "")} for tag in tags or ()])
 
 
 _KMS = "arn:aws:kms:{region}:{account}:key/{name}"
@@ -200,6 +228,7 @@ NEEDS: Mapping[str, Needs] = {
     "application-autoscaling": _application_autoscaling,
     "budgets": _budgets,
     "cloudwatch": _cloudwatch,
+    "codebuild": _codebuild,
     "ecr": _ecr,
     "execute-api": lambda *_: [],  # each route says whom it lets in; see apis/part.py
     "iam": _iam,

@@ -59,6 +59,10 @@ def passed_roles(call: Call, known: Known) -> list[PassedRole]:
         source = arn("lambda", known.region, f"function:{params['FunctionName']}")
         service = "lambda.amazonaws.com"
         return [PassedRole(service=service, resource_arn=source, role=params["Role"])]
+    if call.service == "codebuild" and changes and params.get("serviceRole"):
+        source = arn("codebuild", known.region, f"project/{params['name']}")
+        service = "codebuild.amazonaws.com"
+        return [PassedRole(service=service, resource_arn=source, role=params["serviceRole"])]
     if call.service == "ec2" and call.operation in (
         "RunInstances",
         "AssociateIamInstanceProfile",

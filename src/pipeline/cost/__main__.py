@@ -14,6 +14,7 @@ from pipeline.cost.bill import Assumptions
 from pipeline.cost.estimate import estimate
 from pipeline.cost.prices import read_prices
 from pipeline.cost.table import table
+from pipeline.image import image_variables
 from pipeline.opening import open_terraform
 from pipeline.package import RELEASE_FILE
 
@@ -58,7 +59,7 @@ def _cost(options: argparse.Namespace) -> None:
         stored_gb=options.stored_gb,
     )
     prices = read_prices(place.settings.region)
-    terraform.plan(files, {}, lock=False)
+    terraform.plan(files, image_variables(place.settings), lock=False)
     bill = estimate(terraform.planned(), prices, assumed)
     say(table(bill, prices, assumed))
     if options.requests is not None:

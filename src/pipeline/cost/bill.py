@@ -20,6 +20,10 @@ class Assumptions:
     """Size of a picture; the answer is small."""
     log_bytes: float = 1500
     """What function and model log for one request."""
+    build_minutes: float = 4
+    """How long a build of the endpoint's own image takes."""
+    image_gb: float = 0.3
+    """What the repository keeps: images share all that did not change."""
     stored_gb: float = 1
     """What lies in the bucket: pictures, models, runs."""
 

@@ -174,6 +174,7 @@ def _function(bill: Ledger, function: Resource) -> None:
         f"lambda {processor}",
         per_thousand=THOUSAND * seconds * gigabytes,
     )
+    bill.add("function: 5 metrics of its own, while it is asked", "custom metric", at_most=5)
     if block(function.values, "tracing_config").get("mode") == "Active":
         bill.add("function: traces", "x-ray traces", per_thousand=THOUSAND / 1e6)
     for warm in bill.planned.of("aws_lambda_provisioned_concurrency_config", function.module):
@@ -212,6 +213,22 @@ def _alarm(bill: Ledger, alarm: Resource) -> None:
     bill.add(f"alarm {alarm.values['alarm_name']}", price, idle=metrics)
 
 
+def _repository(bill: Ledger, _: Resource) -> None:
+    gigabytes = bill.assume.image_gb
+    bill.add(f"image: {gigabytes:g} GB in its repository", "ecr storage", idle=gigabytes)
+
+
+def _build(bill: Ledger, project: Resource) -> None:
+    size = block(project.values, "environment")["compute_type"]
+    price = f"codebuild {size}"
+    minutes = bill.assume.build_minutes
+    bill.add(
+        f"image: a build of {minutes:g} minutes",
+        price,
+        at_most=minutes,
+    )
+
+
 RULES: dict[str, Callable[[Ledger, Resource], None]] = {
     "aws_sagemaker_endpoint_configuration": _hosting,
     "aws_appautoscaling_policy": _scaling_policy,
@@ -221,6 +238,8 @@ RULES: dict[str, Callable[[Ledger, Resource], None]] = {
     ),
     "aws_sagemaker_notebook_instance": _notebook,
     "aws_launch_template": _training,
+    "aws_ecr_repository": _repository,
+    "aws_codebuild_project": _build,
     "aws_vpc_endpoint": _vpc_endpoint,
     "aws_nat_gateway": lambda bill, _: bill.add("NAT gateway", "nat gateway", idle=HOURS),
     "aws_cloudwatch_metric_alarm": _alarm,
@@ -242,12 +261,14 @@ FREE = frozenset(
         "aws_budgets_budget",
         "aws_cloudwatch_log_group",
         "aws_default_security_group",
+        "aws_ecr_lifecycle_policy",
         "aws_iam_instance_profile",
         "aws_iam_policy",
         "aws_iam_role",
         "aws_iam_role_policy",
         "aws_instance",  # its launch template is counted
         "aws_lambda_alias",
+        "aws_lambda_event_source_mapping",  # its polls of an idle queue are within what SQS gives
         "aws_lambda_function_event_invoke_config",
         "aws_lambda_function_url",
         "aws_lambda_permission",
@@ -255,6 +276,7 @@ FREE = frozenset(
         "aws_route_table",
         "aws_route_table_association",
         "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_notification",
         "aws_s3_bucket_ownership_controls",
         "aws_s3_bucket_policy",
         "aws_s3_bucket_public_access_block",

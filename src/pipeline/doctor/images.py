@@ -8,9 +8,11 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
+from contract.serving import OWN_IMAGE
 from contract.settings import Ec2Training, Settings
 from pipeline.aws import Account, error_code
 from pipeline.doctor.findings import Finding, fail, ok, warn
+from pipeline.image import SOURCES, image_exists, image_tag, repository_name
 
 LIFE_ENDS = Path(__file__).with_name("life_ends.toml")
 
@@ -21,10 +23,47 @@ def check_containers(account: Account, settings: Settings) -> Iterator[Finding]:
         ("endpoint", "endpoint.image", settings.endpoint.image),
         ("job", "training_job.image", settings.training_job.image),
     ):
-        if "/" in image:
+        if image == OWN_IMAGE:
+            yield from check_own_image(account, settings.name)
+        elif "/" in image:
             yield from _own_image(account, f"{what} image {image}", setting, image)
         else:
             yield patched(f"{what} image {image}", image)
+
+
+def check_own_image(account: Account, name: str) -> Iterator[Finding]:
+    """The image that `make image` builds: what it is made from, whether it is there, its scan."""
+    base = re.search(r"^FROM \S*/(\S+)@", SOURCES["Dockerfile"].read_text("utf-8"), re.MULTILINE)
+    if base is not None:
+        yield patched(f"base of the endpoint's image, {base[1]}", base[1])
+    tag = image_tag()
+    what = f"endpoint image {repository_name(name)}:{tag}"
+    if not image_exists(account, name, tag):
+        yield warn(f"{what} is not built yet", "make image; make apply does it too")
+        return
+    yield ok(what)
+    yield _scan(account, name, tag)
+
+
+def _scan(account: Account, name: str, tag: str) -> Finding:
+    """What ECR found in an image when it was pushed."""
+    what = f"scan of {repository_name(name)}:{tag}"
+    try:
+        found = account.client("ecr").describe_image_scan_findings(
+            repositoryName=repository_name(name), imageId={"imageTag": tag}
+        )
+    except ClientError as error:
+        if error_code(error) != "ScanNotFoundException":
+            raise
+        return ok(f"{what}: none yet")
+    counts = found.get("imageScanFindings", {}).get("findingSeverityCounts", {})
+    bad = [f"{counts[one]} {one.lower()}" for one in ("CRITICAL", "HIGH") if counts.get(one)]
+    if not bad:
+        return ok(f"{what}: nothing critical or high")
+    return warn(
+        f"{what}: {', '.join(bad)}",
+        "name a newer digest in src/inference/image/Dockerfile, or make lock; then make image",
+    )
 
 
 def _own_image(account: Account, what: str, setting: str, image: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from contract.strict import parse
 from pipeline.aws import Account, Client, bucket_exists
 from pipeline.cli import Place
 from pipeline.doctor.findings import Finding, fail, ok, warn
+from pipeline.image import image_variables
 from pipeline.live import live_instances
 from pipeline.opening import open_terraform
 from pipeline.package import RELEASE_FILE
@@ -54,7 +55,9 @@ def _drift(account: Account, place: Place) -> Iterator[Finding]:
     count = live_instances(account, stack)
     with tempfile.TemporaryDirectory() as folder:
         files = [place.settings_file, *_release(account, place, stack, Path(folder))]
-        variables = {} if count is None else {"live_instances": count}
+        variables = image_variables(place.settings)
+        if count is not None:
+            variables["live_instances"] = count
         changes = terraform.plan(files, variables, lock=False)
     asked = [change.address for change in changes or ()]
     # What Terraform would not put back is how AWS words what was asked for, or autoscaling's.

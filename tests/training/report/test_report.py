@@ -13,12 +13,14 @@ import pytest
 import torch
 from tests.training.conftest import COLOURS, QUICK, draw
 
+from contract.model_card import read_card, write_card
 from training.main import main as train
 from training.predictions import Answers, Predictions
 from training.report.__main__ import main
 from training.report.gather import gather, last_run
 from training.report.latency import measure_latency
 from training.report.page import render
+from training.runtimes.judge import absent
 
 Run = Callable[..., dict[str, Any]]
 VOID = {"meta", "img", "br"}
@@ -126,6 +128,22 @@ def test_the_settings_on_the_page_train_the_same_model_again(
     )  # fmt: skip
 
     assert again["card"] == trained["card"]
+
+
+def test_the_page_has_the_runtimes_and_their_figures(trained: dict[str, Any]) -> None:
+    before = made(trained).text
+    card = read_card(trained["model"])
+    refused = absent("int8", "it answers 1.20 % of the pictures otherwise", 0.25)
+    refused = dataclasses.replace(refused, accuracy=0.9123, agreement=0.988, median_ms=9.25)
+    write_card(dataclasses.replace(card, runtimes=(refused,)), trained["model"])
+
+    text = made(trained).text
+
+    assert "There are none yet" in before
+    assert "There are none yet" not in text
+    for figure in ("at most 0.25 points", "openvino-int8", "91.23", "98.80", "9.25"):
+        assert figure in text
+    assert "refused: it answers 1.20 % of the pictures otherwise" in text
 
 
 def test_a_picture_that_is_gone_is_said_to_be(trained: dict[str, Any]) -> None:

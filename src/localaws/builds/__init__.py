@@ -1,0 +1,1 @@
+"""CodeBuild: builds of images that run as far as a machine without Docker can."""

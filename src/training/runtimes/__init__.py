@@ -1,0 +1,1 @@
+"""Exports a trained network to runtimes that serve it faster, and judges them by their answers."""

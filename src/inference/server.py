@@ -28,6 +28,7 @@ _QUIET_SECONDS = 0.2
 """For connections that were made before the port went deaf, to be taken in."""
 _LOG_SECONDS = 0.05
 _OPEN_FILES = 4096
+_FILES_OF_OURS = 100
 _SO_ATTACH_FILTER = 26
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ async def _serve(
     import uvicorn
 
     from inference.app import App
-    from inference.connections import IDLE_SECONDS, Connection, Door
+    from inference.connections import IDLE_SECONDS, MAX_CONNECTIONS, Connection, Door
     from inference.crew import Crew
     from inference.jobs import Queue
     from inference.metrics import Metrics
@@ -97,7 +98,8 @@ async def _serve(
     queue = Queue(options.queue_per_worker * options.workers, loop.time)
     crew = Crew(options, queue, metrics, nursery, end)
     app = App(options, queue, crew, metrics)
-    door = Door(metrics)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    door = Door(metrics, min(MAX_CONNECTIONS, files - _FILES_OF_OURS))
     connection: Any = partial(Connection, door)
     config = uvicorn.Config(
         app,

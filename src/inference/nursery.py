@@ -40,6 +40,7 @@ class Nursery:
         self,
         born: Callable[[int, int], None],
         died: Callable[[int, int | None], None],
+        orphaned: Callable[[], None],
         failed: Callable[[], None],
     ) -> None:
         """Begin to listen, on the running loop.
@@ -47,9 +48,10 @@ class Nursery:
         Args:
             born: told a worker's number and process id.
             died: told a process id and its status, negative for the signal that ended it.
+            orphaned: called when the zygote is gone: of its workers nobody will say how they end.
             failed: called when no zygote comes up.
         """
-        self._born, self._died, self._failed = born, died, failed
+        self._born, self._died, self._orphaned, self._failed = born, died, orphaned, failed
         self._listen()
 
     def order(self, number: int, core: int | None) -> socket.socket:
@@ -153,6 +155,7 @@ class Nursery:
         self._orders.close()
         self._process.kill()
         fields = {"status": self._process.wait()}
+        self._orphaned()
         self._failures += 1
         if self._failures == _MAX_FAILURES:
             _LOG.error("the zygote died", extra={"fields": fields})

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from contract.strict import ContractError
-from inference.logs import log_as_json
+from inference.logs import JsonLines, log_as_json
 from inference.nursery import Nursery
 from inference.options import REFUSED, Options, read_options
 
@@ -26,7 +26,9 @@ DRAIN_SECONDS = 20
 """Requests in flight get so long after SIGTERM; SageMaker sends SIGKILL after 30 seconds."""
 _QUIET_SECONDS = 0.2
 """For connections that were made before the port went deaf, to be taken in."""
+_LOG_SECONDS = 0.05
 _OPEN_FILES = 4096
+_FILES_OF_OURS = 100
 _SO_ATTACH_FILTER = 26
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dying.
     """
     del argv  # everything comes from the environment, as containers have it
-    log_as_json()
+    log = log_as_json()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
     try:
         options = read_options(os.environ)
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return REFUSED
     _LOG.info("listening", extra={"fields": {"port": listener.getsockname()[1]}})
     nursery = Nursery(options.model_folder)
-    return asyncio.run(_serve(options, listener, nursery))
+    return asyncio.run(_serve(options, listener, nursery, log))
 
 
 def _listen(port: int) -> socket.socket:
@@ -63,12 +65,14 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(options: Options, listener: socket.socket, nursery: Nursery) -> int:
+async def _serve(
+    options: Options, listener: socket.socket, nursery: Nursery, log: JsonLines
+) -> int:
     # While the zygote imports its libraries, this process imports its own.
     import uvicorn
 
     from inference.app import App
-    from inference.connections import IDLE_SECONDS, Connection, Door
+    from inference.connections import IDLE_SECONDS, MAX_CONNECTIONS, Connection, Door
     from inference.crew import Crew
     from inference.jobs import Queue
     from inference.metrics import Metrics
@@ -94,7 +98,8 @@ async def _serve(options: Options, listener: socket.socket, nursery: Nursery) ->
     queue = Queue(options.queue_per_worker * options.workers, loop.time)
     crew = Crew(options, queue, metrics, nursery, end)
     app = App(options, queue, crew, metrics)
-    door = Door(metrics)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    door = Door(metrics, min(MAX_CONNECTIONS, files - _FILES_OF_OURS))
     connection: Any = partial(Connection, door)
     config = uvicorn.Config(
         app,
@@ -109,13 +114,22 @@ async def _serve(options: Options, listener: socket.socket, nursery: Nursery) ->
         ws="none",
     )
     server = Server(config)
-    tasks = [loop.create_task(door.watch())]
+    log.batched = True
+    tasks = [loop.create_task(door.watch()), loop.create_task(_write_regularly(log))]
     crew.start()
     await server.serve(sockets=[listener])
     crew.stop()
     for task in tasks:
         task.cancel()
+    log.batched = False
+    log.flush()
     return ended[0] if ended else 0
+
+
+async def _write_regularly(log: JsonLines) -> None:
+    while True:
+        await asyncio.sleep(_LOG_SECONDS)
+        log.flush()
 
 
 async def _go_deaf(listener: socket.socket, lame_duck_seconds: float, server: Any) -> None:

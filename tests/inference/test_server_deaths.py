@@ -23,10 +23,10 @@ def wait_until_complete(server: Server) -> None:
     server.ping_until(200, workers={"ready": 2, "total": 2})
 
 
-def ask(server: Server) -> int:
+def ask(server: Server, body: bytes = picture("rgb.jpg"), kind: str = "image/jpeg") -> int:
     """The status of one request; 0 when there was no answer."""
     try:
-        return server.invoke(picture("rgb.jpg")).status
+        return server.invoke(body, kind).status
     except (OSError, HTTPException):
         return 0
 
@@ -141,6 +141,7 @@ def test_a_killed_zygote_is_replaced_while_its_workers_go_on(base_folder: Path) 
         assert ask(server) == 200
         assert all(Path(f"/proc/{pid}").exists() for pid in workers)
         os.kill(workers[0], signal.SIGKILL)
+        server.wait_for("the worker died; starting another", pid=workers[0], status=None)
         server.wait_for("ready", count=3)
         wait_until_complete(server)
 
@@ -158,10 +159,16 @@ def test_a_frozen_zygote_is_replaced_when_a_worker_is_wanted(base_folder: Path) 
         assert ask(server) == 200
 
 
-def test_a_killed_front_takes_all_along(base_folder: Path) -> None:
-    with serving(base_folder, **TWO) as server:
+def test_a_killed_front_takes_all_along_also_a_worker_that_is_busy(base_folder: Path) -> None:
+    with (
+        slow_s3() as s3,
+        serving(base_folder, **TWO, **s3.environment) as server,
+        ThreadPoolExecutor(1) as callers,
+    ):
         wait_until_complete(server)
         family = [server.zygote(), *server.workers()]
+        inside = callers.submit(ask, server, HELD, "application/json")
+        s3.wait_for_reader()
 
         server.process.kill()
         server.process.wait()
@@ -170,6 +177,7 @@ def test_a_killed_front_takes_all_along(base_folder: Path) -> None:
         with server.changed:
             assert server.changed.wait_for(lambda: server.ended, timeout=60)
         assert not any(Path(f"/proc/{pid}/exe").exists() for pid in family)
+        assert (inside.result(), s3.gate.is_set()) == (0, False)
 
 
 def test_workers_that_never_become_ready_end_the_server(base_folder: Path) -> None:

@@ -12,6 +12,7 @@ MAX_JPEG_SCANS = 50
 """A progressive JPEG has about ten. Each goes over every pixel, and one of 58 bytes can."""
 MAX_JPEG_SEGMENTS = 4_096
 """Before the first scan, padding included."""
+MAX_PNG_CHUNKS = 20_000
 MAX_PNG_PACKED = 64
 """Chunks beside the pixels that are unpacked, each to at most 1 MiB: profiles and texts."""
 
@@ -20,8 +21,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _FRAMES_OF_ONE_PASS = (0xC0, 0xC1)
 _PACKED = (b"iCCP", b"iTXt", b"zTXt")
 _CHUNK_NAME = re.compile(rb"[A-Za-z]{4}")
-_PILLOWS_BLOCK = 65_536
-"""So much of a chunk of pixels is read at once, whether the pixels end in it or not."""
 
 
 def check_work(data: bytes) -> None:
@@ -68,17 +67,16 @@ def _has_length(marker: int) -> bool:
 def _packed_chunks(data: bytes) -> int:
     """How many chunks of a PNG are unpacked when it is opened and loaded, at most."""
     place, count = len(_PNG), 0
-    while place < len(data):
+    for _ in range(MAX_PNG_CHUNKS):
         length, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
-        if name == b"IEND":
+        if name == b"IEND" or place >= len(data):
             return count
-        big = length > _PILLOWS_BLOCK and name == b"IDAT"
-        if big or _CHUNK_NAME.fullmatch(name) is None:
-            # Chunks may hide in what is left of one, so the whole file is searched.
+        if _CHUNK_NAME.fullmatch(name) is None:
+            # Whether Pillow goes on here is its own affair, so the whole file is searched.
             return sum(data.count(packed) for packed in _PACKED)
         count += name in _PACKED
         place += 12 + length
-    return count
+    raise _refusal("PNG", f"more than {MAX_PNG_CHUNKS:,}", MAX_PNG_CHUNKS, "chunks")
 
 
 def _limit(kind: str, found: int, most: int, what: str) -> None:

@@ -23,7 +23,7 @@ from contract.model_card import InputSpec
 from contract.picture_limits import check_work
 
 MAX_CPU_SECONDS = 5
-"""For one picture on one core of 2020 or later. Good ones take a hundredth of it."""
+"""For one picture on one core of 2020 or later. A photo takes a hundredth of it."""
 MAX_MEMORY_BYTES = 18 * MAX_PICTURE_PIXELS + 40_000_000
 """For one picture, on top of what the process holds anyway."""
 
@@ -226,13 +226,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Convert some rows after others, so that the copies in between stay small."""
     width, height = image.size
-    rows = max(1, _STRIP_PIXELS // width)
-    if rows >= height:
+    if width * height <= _STRIP_PIXELS:
         return convert(image)
+    columns, rows = min(width, _STRIP_PIXELS), max(1, _STRIP_PIXELS // width)
     result = Image.new("RGB", image.size)
     for top in range(0, height, rows):
-        strip = image.crop((0, top, width, min(top + rows, height)))
-        result.paste(convert(strip), (0, top))
+        for left in range(0, width, columns):
+            corner = (min(left + columns, width), min(top + rows, height))
+            result.paste(convert(image.crop((left, top, *corner))), (left, top))
     return result
 
 

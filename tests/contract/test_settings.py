@@ -68,7 +68,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("ec2_training", "spot", True, "at_end must be 'terminate' when spot is true"),
         ("ec2_training", "volume_gb", 8, "volume_gb must be 30 to 16384"),
         ("endpoint", "capture_percent", 101, "capture_percent must be 0 to 100"),
-        ("endpoint", "image", "latest", "image must be repository:tag"),
+        ("endpoint", "image", "latest", "image must be 'own', repository:tag of one of AWS's, or"),
         ("endpoint", "instance_type", "c7i.large", "instance_type must start with 'ml.'"),
         ("endpoint", "max_points_lost", -0.1, "max_points_lost must be 0 to 100"),
         ("endpoint", "max_points_lost", True, "must be a number"),
@@ -186,3 +186,19 @@ def test_a_file_that_is_not_json_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ContractError, match="is not JSON"):
         read_settings(tmp_path / "local.tfvars.json")
+
+
+@pytest.mark.parametrize(
+    ("image", "refused"),
+    [("own", True), ("ray:serve-ml-sagemaker-cpu-v1.4", True), ("mine/serve:arm", False)],
+)
+def test_an_image_for_x86_is_refused_on_arm(tmp_path: Path, image: str, refused: bool) -> None:
+    settings = local()
+    settings["endpoint"] |= {"image": image, "instance_type": "ml.c7g.large"}
+    file = written(settings, tmp_path)
+
+    if not refused:
+        assert read_settings(file).endpoint.image == image
+        return
+    with pytest.raises(ContractError, match=r"'ml\.c7g\.large', whose processor is ARM"):
+        read_settings(file)

@@ -8,8 +8,16 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 SERVICES = (
-    *("apigatewayv2", "application-autoscaling", "budgets", "cloudwatch", "ec2", "ecr", "events"),
-    *("iam", "kms", "lambda", "logs", "resource-groups", "s3", "sagemaker", "scheduler"),
+    *(
+        "apigatewayv2",
+        "application-autoscaling",
+        "budgets",
+        "cloudwatch",
+        "codebuild",
+        "ec2",
+        "ecr",
+    ),
+    *("events", "iam", "kms", "lambda", "logs", "resource-groups", "s3", "sagemaker", "scheduler"),
     *("secretsmanager", "sns", "sqs", "ssm"),
 )
 ASKED: dict[str, dict[str, Any]] = {

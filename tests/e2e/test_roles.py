@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.decided import Decisions, Statement, statements, without
+from tests.e2e.flows.building import BuildFlows
 from tests.e2e.flows.flow import Flow, Flows
 from tests.e2e.flows.serving import EndpointFlows, FunctionFlows
 from tests.e2e.flows.training import JobFlows, MachineFlows, NotebookFlows
@@ -84,7 +85,7 @@ def test_the_deployer_looks_predicts_trains_deploys_and_goes_back(
 
 @pytest.mark.parametrize(
     "kind",
-    [FunctionFlows, EndpointFlows, JobFlows, MachineFlows, NotebookFlows],
+    [FunctionFlows, EndpointFlows, JobFlows, MachineFlows, NotebookFlows, BuildFlows],
     ids=lambda kind: kind.role,
 )
 def test_every_statement_of_a_role_is_needed(

@@ -462,9 +462,19 @@ MODEL_TOO = ["± module.endpoint[0].aws_sagemaker_model.this"]
 ROLE_TOO = ['~ module.endpoint[0].module.role.aws_iam_role_policy.this["endpoint"]']
 NOTEBOOK_TOO = ['~ module.notebook[0].module.role.aws_iam_role_policy.this["notebook"]']
 """It may try a model on the endpoint's instance type, and on no other."""
+PULLERS_TOO = [*ROLE_TOO, '~ module.training_job.module.role.aws_iam_role_policy.this["training"]']
+"""The notebook's endpoint runs with the role of training jobs."""
+NO_BUILDER = [
+    "- module.image[0].aws_cloudwatch_log_group.this",
+    "- module.image[0].aws_codebuild_project.this",
+    "- module.image[0].aws_ecr_lifecycle_policy.this",
+    "- module.image[0].aws_ecr_repository.this",
+    "- module.image[0].module.role.aws_iam_role.this",
+    '- module.image[0].module.role.aws_iam_role_policy.this["image"]',
+]
 CHANGED_ALONE = {
     "instance_type": ("ml.m7i.large", NOTEBOOK_TOO),
-    "image": ("pytorch-inference:2.5.1-cpu-py311-ubuntu22.04-sagemaker", MODEL_TOO),
+    "image": ("ray:serve-ml-sagemaker-cpu-v1.4", MODEL_TOO + PULLERS_TOO + NO_BUILDER),
     "pictures_prefix": ("photos/", MODEL_TOO + ROLE_TOO),
 }
 """Settings of the endpoint: their new value, and what is new besides the configuration."""

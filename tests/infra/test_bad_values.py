@@ -17,6 +17,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "ec2_training": {"bucket": BUCKET, "name": "kennel"},
     "endpoint": {"bucket": BUCKET, "model": ARCHIVE, "name": "kennel"},
     "iam": {"description": "A role.", "name": "kennel", "service": "lambda.amazonaws.com"},
+    "image": {"bucket": BUCKET, "name": "kennel"},
     "lambda": {
         "archive": ARCHIVE,
         "bucket_name": "kennel",
@@ -91,7 +92,7 @@ def test_bad_values_of_the_root_are_refused_in_their_own_words(root: Folder) -> 
 def test_another_region_than_the_settings_say_is_refused_before_anything_is_planned(
     root: Folder,
 ) -> None:
-    values = {**stages.settings("local"), "region": "eu-central-1"}
+    values = {**stages.variables({"settings": "local"}), "region": "eu-central-1"}
 
     found = root.complaints(values, region="us-east-1")
 

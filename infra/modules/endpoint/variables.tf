@@ -132,7 +132,7 @@ variable "settings" {
   description = "What runs the model."
   type = object({
     capture_percent = optional(number, 0)
-    image           = optional(string, "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker")
+    image           = optional(string, "ray:serve-ml-sagemaker-cpu-v1.4")
     instance_type   = optional(string, "ml.c7i.large")
     max_points_lost = optional(number, 0.5)
     mode            = optional(string, "real-time")

@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("model-milliseconds", "the model takes for a request"),
         ("kilobytes", "a picture has"),
         ("log-bytes", "are logged for a request"),
+        ("build-minutes", "a build of the endpoint's own image takes"),
+        ("image-gb", "lie in the repository of images"),
         ("stored-gb", "lie in the bucket"),
     ):
         default = getattr(usual, name.replace("-", "_"))
@@ -56,6 +58,8 @@ def _cost(options: argparse.Namespace) -> None:
         model_milliseconds=options.model_milliseconds,
         kilobytes=options.kilobytes,
         log_bytes=options.log_bytes,
+        build_minutes=options.build_minutes,
+        image_gb=options.image_gb,
         stored_gb=options.stored_gb,
     )
     prices = read_prices(place.settings.region)

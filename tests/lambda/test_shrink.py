@@ -89,15 +89,23 @@ def test_a_small_or_broken_or_special_picture_goes_as_it_came(name: str, load: L
     "body",
     [
         large("rgba.png", kind="PNG"),
+        large(kind="PNG", transparency=(255, 255, 255)),
         large(quality=95)[:-2000],
         large("cmyk.jpg", kind="JPEG", quality=95),
     ],
-    ids=["transparent", "cut short", "cmyk"],
+    ids=["transparent", "one colour transparent", "cut short", "cmyk"],
 )
 def test_a_large_one_that_only_the_endpoint_knows_how_to_read_goes_as_it_came(
     body: bytes, load: Load
 ) -> None:
     assert sent(load, body)[0] == body
+
+
+def test_a_picture_that_would_not_become_smaller_goes_as_it_came(load: Load) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (600, 600), (10, 20, 30)).save(out, "WEBP")
+
+    assert sent(load, out.getvalue())[0] == out.getvalue()
 
 
 def test_one_with_more_pixels_than_the_endpoint_takes_is_not_decoded(load: Load) -> None:

@@ -106,7 +106,8 @@ def measure(setup: Setup) -> str:
     cells = [
         str(server.details.get("runtime", "")), str(len(killed)), f"{found.requests:,}",
         str(found.errors), str(found.rejections), statuses(found),
-        spread([kill.ready_seconds for kill in killed], 2), spread([kill.stale_seconds for kill in killed], 2),
+        spread([kill.ready_seconds for kill in killed], 2),
+        spread([kill.stale_seconds for kill in killed], 2),
         f"{found.answered.p50:.1f} / {found.answered.p99:.1f} / {found.answered.most:.1f}",
         validity(found),
     ]  # fmt: skip

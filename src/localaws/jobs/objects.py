@@ -96,7 +96,8 @@ def fetch_archive(s3: Any, uri: str, folder: Path) -> None:
     """Download a tar archive and unpack it.
 
     Raises:
-        DataError: it is not there, the role may not read it, or it is no archive that may be unpacked.
+        DataError: it is not there, the role may not read it, or it is no archive that may be
+            unpacked.
     """
     file = folder.with_name(f"{folder.name}.tar.gz")
     fetch(s3, uri, file)

@@ -25,6 +25,7 @@ ROLE ?=
 COST ?=
 ROWS ?= a,b
 PICTURES ?= 200
+LONG ?= 600
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -188,6 +189,10 @@ test: lint ## Every check, fast ones first; what CI runs
 .PHONY: bench-training
 bench-training: .venv/train .venv/tune ## Measure training beside the usual way (ROWS=a,b PICTURES=200), into benchmarks/RECORDS.md
 	python -m benchmarks.training --rows $(ROWS) --pictures $(PICTURES)
+
+.PHONY: bench-serving
+bench-serving: .venv/train .venv/serve .venv/export .venv/infra .venv-peers/peers build/terraform.rc ## Measure serving beside other servers (ROWS=peers,path LONG=600), into benchmarks/RECORDS.md
+	python -m benchmarks.serving --seconds $(LONG) $(if $(filter command environment,$(firstword $(origin ROWS))),--rows $(ROWS))
 
 .PHONY: regenerate
 regenerate: setup ## Write anew what plans and policies are compared with; read the difference

@@ -122,12 +122,14 @@ module "function" {
   source = "./modules/lambda"
   count  = local.released ? 1 : 0
 
-  archive     = var.release.function
-  bucket_name = module.storage.bucket.name
+  archive            = var.release.function
+  bucket_name        = module.storage.bucket.name
+  bucket_policy_json = module.storage.bucket.policy_json
   # The same with and without an endpoint; with one, the function changes only after it.
   endpoint = {
-    arn  = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
-    name = local.serving ? module.endpoint[0].name : var.name
+    arn             = local.serving ? module.endpoint[0].arn : local.absent_endpoint_arn
+    name            = local.serving ? module.endpoint[0].name : var.name
+    pictures_prefix = var.endpoint.pictures_prefix
   }
   log_retention_days       = var.monitoring.log_retention_days
   name                     = var.name

@@ -46,6 +46,10 @@ variable "function" {
       burst               = number
       requests_per_second = number
     }))
+    batch = optional(object({
+      prefix         = string
+      results_prefix = string
+    }))
     canary = optional(object({
       percent = number
       seconds = number
@@ -54,6 +58,7 @@ variable "function" {
     memory_mb               = number
     provisioned_concurrency = number
     reserved_concurrency    = number
+    shrink_px               = optional(number)
     timeout_seconds         = number
     traced                  = bool
   })

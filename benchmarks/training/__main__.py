@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from benchmarks.report import keep
 from benchmarks.training.pictures import draw_folder
 from benchmarks.training.random_weights import save_random_weights
 from benchmarks.training.rows import Outcome, Row, Setup, find_row
 from benchmarks.training.table import heading, table
 
 from contract.strict import ContractError
-
-RECORDS = Path(__file__).parent.parent / "RECORDS.md"
 
 
 def options(argv: Sequence[str]) -> argparse.Namespace:
@@ -83,8 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = "\n".join(parts)
     sys.stdout.write(text)
     if not given.no_record:
-        with RECORDS.open("a", encoding="utf-8") as file:
-            file.write("\n" + text)
+        keep(text)
     shutil.rmtree(setup.scratch if given.keep else home)
     return 0
 

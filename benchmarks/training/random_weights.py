@@ -1,5 +1,8 @@
 """Weights for a machine without ImageNet's: random, but with features that differ by picture."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
 from benchmarks.training.rows import Setup
@@ -18,11 +21,15 @@ QUIET, QUIET_SCALE = "bn3", 0.2
 block makes the rounding of the one before larger; in a trained network it does not grow."""
 
 
-def save_random_weights(setup: Setup) -> None:
+def save_random_weights(setup: Setup, paths: Sequence[Path] = ()) -> None:
     """Write a whole network's state unless it is there.
 
     A deep network with random weights answers all pictures nearly alike. With BatchNorm
     statistics taken from pictures, its features spread as those of a trained one do.
+
+    Args:
+        setup: the network, and where its weights go.
+        paths: the pictures; without any, the first of the setup's training pictures.
     """
     if setup.weights.exists():
         return
@@ -36,9 +43,9 @@ def save_random_weights(setup: Setup) -> None:
         for name, layer in network.named_modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm) and name.endswith(QUIET):
                 layer.weight.fill_(QUIET_SCALE)
-    paths = sorted((setup.data / "train").rglob("*.jpg"), key=lambda path: path.name)[:PICTURES]
+    first = sorted((setup.data / "train").rglob("*.jpg"), key=lambda path: path.name)[:PICTURES]
     spec = input_spec(settings)
-    images_BCSS = np.stack([eval_view(path.read_bytes(), spec) for path in paths])
+    images_BCSS = np.stack([eval_view(path.read_bytes(), spec) for path in paths or first])
     with torch.no_grad():
         network(torch.from_numpy(images_BCSS))
     save_file(network.state_dict(), setup.weights)

@@ -3,7 +3,12 @@
 A request to the endpoint is a picture's bytes (Content-Type image/jpeg, image/png, image/webp,
 application/x-image or application/octet-stream) or application/json with one of
 ``image_base64`` and ``s3_uri``, and optionally ``top_k``. For bytes, ``top_k`` travels in the
-header X-Amzn-SageMaker-Custom-Attributes, which is a list like ``top_k=3;request_id=abc``.
+header X-Amzn-SageMaker-Custom-Attributes, which is a list like ``top_k=3;request_id=abc``;
+``deadline_ms`` there says how long the caller will wait.
+
+Several pictures travel as application/json ``{"instances": [...], "top_k": 3}``, as
+application/jsonlines with one such object a line, or as text/csv with one address or base64 text
+a line.
 """
 
 from dataclasses import dataclass
@@ -18,6 +23,12 @@ MAX_BODY_BYTES = 6_291_456
 MAX_PICTURE_BYTES = 6_000_000
 """Below MAX_BODY_BYTES, so that a picture is refused by us, in a sentence."""
 MAX_PICTURE_PIXELS = 20_000_000
+MAX_PICTURES = 16
+"""Most pictures in one request: they are looked at one after the other by one worker."""
+JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
+LINES_TYPE = "application/jsonlines"
+ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 
 STATUS_OF_ERROR = {
     "bad_request": 400,
@@ -67,6 +78,20 @@ class Request:
             "send exactly one of 'image_base64' and 's3_uri'.",
         )
         require(1 <= self.top_k <= 1000, f"top_k is {self.top_k}; it must be 1 to 1000.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instance:
+    """One of several pictures in a JSON request."""
+
+    image_base64: str | None = None
+    s3_uri: str | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            (self.image_base64 is None) != (self.s3_uri is None),
+            "send exactly one of 'image_base64' and 's3_uri'.",
+        )
 
 
 class RequestError(Exception):

@@ -3,7 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +17,17 @@ CARD_FILE = "model.json"
 GOLDEN_FILE = "golden.jpg"
 WEIGHTS_FILE = "weights.safetensors"
 SCHEMA_VERSION = 1
+MAX_CARD_BYTES = 4 * 2**20
+MAX_FILE_BYTES = 16 * 2**30
+"""Of each file that the card lists."""
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +169,8 @@ def read_card(folder: Path) -> ModelCard:
     Raises:
         ContractError: the card is missing or wrong, or a file is missing or altered.
     """
+    if os.path.lexists(folder / CARD_FILE):
+        check_plain_file(folder / CARD_FILE, MAX_CARD_BYTES)
     raw = read_json(folder / CARD_FILE, "`make train`")
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
@@ -164,11 +179,13 @@ def read_card(folder: Path) -> ModelCard:
             "Train again, or use the release that made the model."
         )
     card = parse(ModelCard, raw, CARD_FILE)
-    for name, wanted in card.files.items():
+    for name in card.files:
         require(
-            (folder / name).is_file(),
+            os.path.lexists(folder / name),
             f"{folder / name} is missing, though {CARD_FILE} lists it; train again.",
         )
+        check_plain_file(folder / name, MAX_FILE_BYTES)
+    for name, wanted in card.files.items():
         found = file_sha256(folder / name)
         require(
             found == wanted,
@@ -176,6 +193,22 @@ def read_card(folder: Path) -> ModelCard:
             "It was altered: train again.",
         )
     return card
+
+
+def check_plain_file(path: Path, most_bytes: int) -> None:
+    """Refuse what is not a file of its own, before anything opens it.
+
+    Raises:
+        ContractError: it is a link, a folder, a device or a pipe, or too large.
+    """
+    found = path.lstat()
+    kind = next((kind for is_kind, kind in _KINDS if is_kind(found.st_mode)), None)
+    require(kind is None, f"{path} is {kind}; it must be a plain file.")
+    require(found.st_nlink == 1, f"{path} has another name too (a hard link); copy it.")
+    require(
+        found.st_size <= most_bytes,
+        f"{path} has {found.st_size:,} bytes; at most {most_bytes:,} are read.",
+    )
 
 
 def file_sha256(path: Path) -> str:

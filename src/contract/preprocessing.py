@@ -4,12 +4,13 @@ B = pictures in a batch, C = 3 channels (RGB), H x W = any size in pixels, S = s
 network's input in pixels.
 
 Decoding is Pillow's, restricted to three formats, with limits of our own that are checked on
-the header before any pixel is decoded.
+the header before any pixel is decoded. Whatever the bytes are, one picture takes at most
+`MAX_MEMORY_BYTES` of memory at once and `MAX_CPU_SECONDS` of one core; tests hold it to both.
 """
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -19,10 +20,18 @@ from PIL import Image, UnidentifiedImageError
 
 from contract.messages import MAX_PICTURE_PIXELS, RequestError
 from contract.model_card import InputSpec
+from contract.picture_limits import check_work
+
+MAX_CPU_SECONDS = 5
+"""For one picture on one core of 2020 or later. A photo takes a hundredth of it."""
+MAX_MEMORY_BYTES = 18 * MAX_PICTURE_PIXELS + 40_000_000
+"""For one picture, on top of what the process holds anyway."""
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _EXIF_ORIENTATION = 0x0112
+_STRIP_PIXELS = 1_000_000
+"""Conversions that need several copies go over so many pixels at a time."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,10 +67,12 @@ def decode(data: bytes, shorter_px: int) -> Image.Image:
     if not data:
         raise RequestError("bad_request", "The picture is empty: send a JPEG, PNG or WEBP.")
     with _readable():
-        image = _opened(data)
+        check_work(data)
+        image: Image.Image = _opened(data)
         image.draft(None, (2 * shorter_px, 2 * shorter_px))
         image.load()
-        return _rgb(_upright(image))
+        image = _upright(image)  # under the same name, so that the picture before it can go
+        return _rgb(image)
 
 
 def eval_pixels(image: Image.Image, spec: InputSpec) -> Pixels:
@@ -206,12 +217,30 @@ def _upright(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     """Any Pillow mode to RGB; transparency is laid over white, 16 bits are scaled to 8."""
     if image.mode.startswith("I"):
-        return _rgb_of_16_bits(image)
+        return _in_strips(image, _rgb_of_16_bits)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(ground, image)
+        return _in_strips(image, _over_white)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert some rows after others, so that the copies in between stay small."""
+    width, height = image.size
+    if width * height <= _STRIP_PIXELS:
+        return convert(image)
+    columns, rows = min(width, _STRIP_PIXELS), max(1, _STRIP_PIXELS // width)
+    result = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            corner = (min(left + columns, width), min(top + rows, height))
+            result.paste(convert(image.crop((left, top, *corner))), (left, top))
+    return result
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(ground, image).convert("RGB")
 
 
 def _rgb_of_16_bits(image: Image.Image) -> Image.Image:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from contract.strict import require
 
+PREFIX_PATTERN = r"([A-Za-z0-9_.-]+/)+"
+"""A folder of the bucket, as settings write it."""
 OWN_IMAGE = "own"
 """The endpoint's image that `make image` builds, instead of one of AWS's."""
 _ON_X86 = re.compile(rf"{OWN_IMAGE}|ray:.*")
@@ -101,7 +103,7 @@ class Endpoint:
         require(0 <= self.max_points_lost <= 100, "max_points_lost must be 0 to 100.")
         require(
             self.pictures_prefix is None
-            or re.fullmatch(r"([A-Za-z0-9_.-]+/)+", self.pictures_prefix) is not None,
+            or re.fullmatch(PREFIX_PATTERN, self.pictures_prefix) is not None,
             "pictures_prefix must be null or end with a slash, like 'pictures/'.",
         )
 
@@ -119,6 +121,28 @@ class Api:
     def __post_init__(self) -> None:
         require(self.burst >= 1, "burst must be at least 1.")
         require(self.requests_per_second > 0, "requests_per_second must be above 0.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Pictures that are put into the bucket are answered there."""
+
+    prefix: str
+    """Where they are put; below endpoint.pictures_prefix."""
+
+    results_prefix: str
+    """Where their answers are written."""
+
+    def __post_init__(self) -> None:
+        for name, prefix in (("prefix", self.prefix), ("results_prefix", self.results_prefix)):
+            require(
+                re.fullmatch(PREFIX_PATTERN, prefix) is not None,
+                f"{name} must end with a slash, like 'pictures/incoming/'.",
+            )
+        require(
+            not self.results_prefix.startswith(self.prefix),
+            "results_prefix must not lie below prefix: each answer would be asked for again.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +167,9 @@ class Function:
     api: Api | None
     """A throttled HTTP API in front; null is the function URL only."""
 
+    batch: Batch | None
+    """Answer pictures that are put into the bucket as well; null answers callers only."""
+
     canary: Canary | None
     """Try changed code on a few callers first; null changes all at once."""
 
@@ -158,6 +185,9 @@ class Function:
     reserved_concurrency: int
     """Most requests in flight at once. Further ones get HTTP 429."""
 
+    shrink_px: int | None
+    """Larger pictures are made smaller first, to so many pixels of their shorter side; or null."""
+
     timeout_seconds: int
     """When a request is given up."""
 
@@ -171,6 +201,14 @@ class Function:
             0 <= 2 * self.provisioned_concurrency <= self.reserved_concurrency,
             "provisioned_concurrency must be 0 to half of reserved_concurrency: while code "
             "changes, both versions are warm.",
+        )
+        require(
+            self.batch is None or self.reserved_concurrency >= 3,
+            "reserved_concurrency must be at least 3 with a batch, which takes up to 2 of it.",
+        )
+        require(
+            self.shrink_px is None or 256 <= self.shrink_px <= 4096,
+            "shrink_px must be null or 256 to 4096.",
         )
         require(5 <= self.timeout_seconds <= 900, "timeout_seconds must be 5 to 900.")
 

@@ -222,6 +222,12 @@ class Settings:
             self.max_monthly_usd is None or self.max_monthly_usd > 0,
             "max_monthly_usd must be null or above 0.",
         )
+        batch, pictures = self.function.batch, self.endpoint.pictures_prefix
+        require(
+            batch is None or (pictures is not None and batch.prefix.startswith(pictures)),
+            "function.batch.prefix must lie below endpoint.pictures_prefix, where the endpoint may "
+            "read.",
+        )
         boundary = self.permissions_boundary_arn
         require(
             boundary is None

@@ -4,20 +4,20 @@ That image answers every exception with a stack trace. So a refused request trav
 functions as a value, and output_fn turns it into the typed error and its HTTP status.
 """
 
-import dataclasses
 import json
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from contract.messages import MAX_BODY_BYTES, Reply, RequestError
-from inference.predictor import Predictor, cores, load_predictor
-from inference.requests import Wanted, body_too_large, parse_request
+from contract.messages import ATTRIBUTES_HEADER, JSON_TYPE, Reply, RequestError
+from inference.answering import internal_error, look, write
+from inference.options import cores
+from inference.predictor import Answer, Predictor, load_predictor
+from inference.requests import Asked, parse_request
 
-ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
-JSON_TYPE = "application/json"
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,6 +30,14 @@ class Context(Protocol):
         """Set the HTTP status of the reply."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replies:
+    """What was found in each picture of a request."""
+
+    replies: tuple[Reply | RequestError, ...]
+    several: bool
+
+
 def model_fn(model_dir: str) -> Predictor:
     """Load the model and warm it up."""
     return load_predictor(Path(model_dir), os.environ, threads=cores())
@@ -37,36 +45,34 @@ def model_fn(model_dir: str) -> Predictor:
 
 def input_fn(
     request_body: bytes | bytearray | str, content_type: str | None, context: Context | None = None
-) -> Wanted | RequestError:
+) -> Asked | RequestError:
     """Understand a request; a bad one is returned as its error."""
     body = request_body.encode() if isinstance(request_body, str) else bytes(request_body)
     try:
-        if len(body) > MAX_BODY_BYTES:
-            raise body_too_large()
         return parse_request(body, content_type, _attributes(context))
     except RequestError as error:
         return error
 
 
-def predict_fn(wanted: Wanted | RequestError, model: Predictor) -> Reply | RequestError:
+def predict_fn(asked: Asked | RequestError, model: Predictor) -> Replies | RequestError:
     """Answer a request; an error is passed on."""
-    if isinstance(wanted, RequestError):
-        return wanted
+    if isinstance(asked, RequestError):
+        return asked
     try:
-        return model.answer(wanted).reply
+        found = look(model, asked)
     except RequestError as error:
         return error
     except Exception:
         _LOG.exception("a request failed")
         return internal_error()
+    replies = tuple(answer.reply if isinstance(answer, Answer) else answer for answer in found)
+    return Replies(replies=replies, several=asked.several)
 
 
 def output_fn(
-    reply: Reply | RequestError,
-    accept: str,  # noqa: ARG001 (AWS's signature; replies are always JSON)
-    context: Context | None = None,
+    reply: Replies | RequestError, accept: str | None, context: Context | None = None
 ) -> tuple[str, str]:
-    """Write the reply or the error as JSON.
+    """Write the reply or the error.
 
     Returns:
         The body and its content type.
@@ -75,17 +81,7 @@ def output_fn(
         if context is not None:
             context.set_response_status(code=reply.status, phrase=reply.code)
         return json.dumps(reply.body()), JSON_TYPE
-    return reply_text(reply), JSON_TYPE
-
-
-def reply_text(reply: Reply) -> str:
-    """The JSON body of a reply."""
-    return json.dumps(dataclasses.asdict(reply), ensure_ascii=False)
-
-
-def internal_error() -> RequestError:
-    """What a caller learns of a fault of ours; the rest is in the log."""
-    return RequestError("internal", "The server failed on this request. Try again later.")
+    return write(reply.replies, reply.several, accept)
 
 
 def _attributes(context: Context | None) -> str | None:

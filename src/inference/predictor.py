@@ -5,7 +5,6 @@ K = classes.
 """
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,13 +135,6 @@ def load_predictor(folder: Path, environment: Mapping[str, str], threads: int) -
     predictor = Predictor(archive.card, last(), pictures, version)
     predictor.warm_up(archive.golden_picture())
     return predictor
-
-
-def cores() -> int:
-    """How many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _softmax(logits_K: Floats, temperature: float) -> Floats:

@@ -1,59 +1,36 @@
-"""The serving process: a small parent that keeps the port open, and a worker that answers.
+"""Serves a model: a front process that speaks HTTP, and workers that look at pictures.
 
-The parent binds the port and imports the heavy libraries, then forks the worker. A worker that
-is killed is replaced within a fraction of a second; requests that arrive in between wait in the
-port's queue. The worker accepts connections only once its model is loaded and warmed up, so a
-/ping that answers means that the model answers.
+The front binds the port, starts the zygote that forks the workers, and imports neither arrays
+nor pictures: it answers /ping and turns requests away at once, however busy the workers are.
 """
 
-import importlib
+import asyncio
+import ctypes
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
-import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Sequence
+from functools import partial
+from types import FrameType
+from typing import Any
 
 from contract.strict import ContractError
-from inference.logs import log_as_json
-from inference.runtimes import choose
+from inference.logs import JsonLines, log_as_json
+from inference.nursery import Nursery
+from inference.options import REFUSED, Options, read_options
 
 DRAIN_SECONDS = 20
 """Requests in flight get so long after SIGTERM; SageMaker sends SIGKILL after 30 seconds."""
-QUEUE_PER_THREAD = 8
-"""Requests that may wait for each thread; more would only wait longer than callers do."""
-REFUSED = 3
-"""The exit status of a server whose model is not fit to serve."""
-_STILLBORN_LIMIT = 3
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_QUIET_SECONDS = 0.2
+"""For connections that were made before the port went deaf, to be taken in."""
+_LOG_SECONDS = 0.05
+_OPEN_FILES = 4096
+_FILES_OF_OURS = 100
+_SO_ATTACH_FILTER = 26
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """What the container's environment says."""
-
-    model_folder: Path
-    port: int
-    """0 lets the system choose; the log line `listening` names it."""
-
-
-def read_options(environment: Mapping[str, str]) -> Options:
-    """Read SAGEMAKER_BASE_DIR and SAGEMAKER_BIND_TO_PORT.
-
-    Raises:
-        ContractError: the port is not a number from 0 to 65535.
-    """
-    port = environment.get("SAGEMAKER_BIND_TO_PORT", "8080")
-    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise ContractError(f"SAGEMAKER_BIND_TO_PORT is {port!r}; it must be 0 to 65535.")
-    base = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    return Options(model_folder=base / "model", port=int(port))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         dying.
     """
     del argv  # everything comes from the environment, as containers have it
-    log_as_json()
+    log = log_as_json()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
     try:
         options = read_options(os.environ)
         listener = _listen(options.port)
@@ -72,11 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         _LOG.error("refused to start", extra={"fields": {"reason": str(error)}})
         return REFUSED
     _LOG.info("listening", extra={"fields": {"port": listener.getsockname()[1]}})
-    _import_early(options.model_folder)
-    return _Parent(options, listener).run()
+    nursery = Nursery(options.model_folder)
+    return asyncio.run(_serve(options, listener, nursery, log))
 
 
 def _listen(port: int) -> socket.socket:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("0.0.0.0", port))  # noqa: S104 (SageMaker connects from outside the container)
@@ -84,95 +65,85 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _import_early(model_folder: Path) -> None:
-    """Import what takes seconds before forking, so that a new worker starts without it.
+async def _serve(
+    options: Options, listener: socket.socket, nursery: Nursery, log: JsonLines
+) -> int:
+    # While the zygote imports its libraries, this process imports its own.
+    import uvicorn
 
-    Importing starts no thread that a worker would miss: torch's and OpenVINO's begin at their
-    first use.
+    from inference.app import App
+    from inference.connections import IDLE_SECONDS, MAX_CONNECTIONS, Connection, Door
+    from inference.crew import Crew
+    from inference.jobs import Queue
+    from inference.metrics import Metrics
+
+    loop = asyncio.get_running_loop()
+    ended: list[int] = []
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's)
+            loop.call_soon_threadsafe(drain)
+
+    def end(status: int) -> None:
+        ended.append(status)
+        server.should_exit = server.force_exit = True
+
+    def drain() -> None:
+        if not app.draining:
+            app.draining = True
+            _LOG.info("draining", extra={"fields": {"waiting": len(queue)}})
+            tasks.append(loop.create_task(_go_deaf(listener, options.lame_duck_seconds, server)))
+
+    metrics = Metrics()
+    queue = Queue(options.queue_per_worker * options.workers, loop.time)
+    crew = Crew(options, queue, metrics, nursery, end)
+    app = App(options, queue, crew, metrics)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    door = Door(metrics, min(MAX_CONNECTIONS, files - _FILES_OF_OURS))
+    connection: Any = partial(Connection, door)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        http=connection,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
+        ws="none",
+    )
+    server = Server(config)
+    log.batched = True
+    tasks = [loop.create_task(door.watch()), loop.create_task(_write_regularly(log))]
+    crew.start()
+    await server.serve(sockets=[listener])
+    crew.stop()
+    for task in tasks:
+        task.cancel()
+    log.batched = False
+    log.flush()
+    return ended[0] if ended else 0
+
+
+async def _write_regularly(log: JsonLines) -> None:
+    while True:
+        await asyncio.sleep(_LOG_SECONDS)
+        log.flush()
+
+
+async def _go_deaf(listener: socket.socket, lame_duck_seconds: float, server: Any) -> None:
+    """Let callers find another server first; then let nobody new in, and lose nobody who is.
+
+    Closing a listening socket resets the connections that wait in its queue. So the kernel is
+    told to drop every further packet to it, and what is in the queue is taken in before.
     """
-    importlib.import_module("inference.worker")
-    choose.import_early(model_folder)
-
-
-class _Parent:
-    """Keeps one worker alive."""
-
-    def __init__(self, options: Options, listener: socket.socket) -> None:
-        self._options = options
-        self._listener = listener
-        self._worker_pid = 0
-        self._stopping = False
-
-    def run(self) -> int:
-        for number in _STOP_SIGNALS:
-            signal.signal(number, self._stop)
-        stillborn = 0
-        while True:
-            begun = time.monotonic()
-            ready, status = self._one_worker()
-            if self._stopping:
-                return 0
-            if status == REFUSED:
-                return REFUSED
-            seconds = round(time.monotonic() - begun, 3)
-            fields = {"status": status, "ready": ready, "lived_seconds": seconds}
-            _LOG.error("the worker died; starting another", extra={"fields": fields})
-            stillborn = 0 if ready else stillborn + 1
-            if stillborn == _STILLBORN_LIMIT:
-                _LOG.error("gave up", extra={"fields": {"reason": "no worker became ready"}})
-                return 1
-
-    def _one_worker(self) -> tuple[bool, int]:
-        """Run one worker to its end.
-
-        Returns:
-            Whether it became ready, and its exit status (negative: the signal that ended it).
-        """
-        ours, theirs = socket.socketpair()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-        self._worker_pid = os.fork()
-        if self._worker_pid == 0:
-            ours.close()
-            _become_worker(self._options, self._listener, theirs)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
-        theirs.close()
-        if self._stopping:
-            os.kill(self._worker_pid, signal.SIGTERM)
-        with ours:
-            ready = ours.recv(1) != b""
-            _, status = os.waitpid(self._worker_pid, 0)
-            self._worker_pid = 0
-        return ready, os.waitstatus_to_exitcode(status)
-
-    def _stop(self, _number: int, _frame: object) -> None:
-        self._stopping = True
-        self._listener.close()
-        if self._worker_pid:
-            os.kill(self._worker_pid, signal.SIGTERM)
-
-
-def _become_worker(options: Options, listener: socket.socket, parent: socket.socket) -> NoReturn:
-    for number in _STOP_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    worker = importlib.import_module("inference.worker")
-    status = 1
-    try:
-        status = worker.serve(options.model_folder, listener, lambda: parent.send(b"+"))
-    except ContractError as error:
-        _LOG.error("refused to start", extra={"fields": {"reason": str(error)}})
-        status = REFUSED
-    except Exception:
-        _LOG.exception("the worker failed")
-    finally:
-        sys.stdout.flush()
-        os._exit(status)  # not through the parent's clean-up, which it inherited
-
-
-def _end_with(parent: socket.socket) -> None:
-    """End this worker as soon as its parent is gone, however that happened."""
-    try:
-        parent.recv(1)  # it never sends anything: this returns, or fails, when it is gone
-    finally:
-        os._exit(1)
+    await asyncio.sleep(lame_duck_seconds)
+    if sys.platform == "linux":
+        drop = ctypes.create_string_buffer(b"\x06\0\0\0\0\0\0\0", 8)  # BPF: return 0 bytes
+        program = (ctypes.c_char * 16)()
+        ctypes.c_uint16.from_buffer(program, 0).value = 1
+        ctypes.c_uint64.from_buffer(program, 8).value = ctypes.addressof(drop)
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))
+        await asyncio.sleep(_QUIET_SECONDS)
+    server.should_exit = True

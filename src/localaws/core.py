@@ -134,7 +134,8 @@ class LocalAws(Protocol):
     ) -> None:
         """Write CloudWatch log events; group and stream are made when missing.
 
-        With a role, it is done with its rights: what it may not write is lost, as on AWS.
+        With a role, it is done with its rights: what it may not write is lost, as on AWS. Metrics
+        embedded in the lines are taken out of them by CloudWatch, which needs no right.
         """
 
     def metric(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from localaws import seeds
+from localaws import embedded, seeds
 from localaws.apis.part import HttpApis
 from localaws.builds.part import Builds
 from localaws.core import Call, Credentials, LocalAws, Part
@@ -20,6 +20,7 @@ from localaws.gaps.identity import IdentityGap
 from localaws.gaps.launch_templates import LaunchTemplates
 from localaws.gaps.notebooks import Notebooks
 from localaws.gaps.permissions import FunctionPermissions
+from localaws.gaps.queues import Queues
 from localaws.gaps.quotas import ServiceQuotas
 from localaws.gaps.s3 import BucketPolicies
 from localaws.gaps.security_groups import SecurityGroupRules
@@ -87,12 +88,18 @@ class RunningAws:
         self.gateway.add(notebooks.handlers.items(), ())
 
     def _fill_gaps(self) -> None:
-        buckets, permissions = BucketPolicies(self), FunctionPermissions(self)
-        self.authority.resource_policies = {"s3": buckets.of_arn, "lambda": permissions.of_arn}
+        buckets, permissions, queues = BucketPolicies(self), FunctionPermissions(self), Queues(self)
+        self.authority.resource_policies = {
+            "lambda": permissions.of_arn,
+            "s3": buckets.of_arn,
+            "sqs": queues.of_arn,
+        }
+        self.authority.function_of_mapping = self._function_of_mapping
         self.authority.function_url_auth_type = permissions.function_url_auth_type
         who = IdentityGap(self._identities, self.authority.iam, self.region)
         for gap in (who, buckets, permissions):
             self.gateway.add(gap.handlers.items(), gap.observers.items())
+        self.gateway.add(queues.handlers.items(), ())
         self.gateway.add(Budgets().handlers.items(), ())
         self.gateway.add(ServiceQuotas(self).handlers.items(), ())
         self.gateway.add((), Alarms(self).observers.items())
@@ -184,6 +191,8 @@ class RunningAws:
                 with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
                     logs.create_log_stream(**named)
                 logs.put_log_events(**named, logEvents=part)
+        for namespace, data in embedded.metric_data(lines).items():
+            self.records_client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
     def metric(
         self,
@@ -230,6 +239,13 @@ class RunningAws:
                 )
                 self._clients[service, credentials.access_key_id] = client
         return client
+
+    def _function_of_mapping(self, uuid: str) -> str:
+        lambda_ = self.client("lambda")
+        try:
+            return str(lambda_.get_event_source_mapping(UUID=uuid)["FunctionArn"])
+        except lambda_.exceptions.ResourceNotFoundException:
+            return ""
 
     def _describe_instance(self, instance_id: str) -> dict[str, Any]:
         found = self.records_client("ec2").describe_instances(InstanceIds=[instance_id])

@@ -106,6 +106,11 @@ def boundary_policy(project: Project) -> Document:
         ),
         allow("DeadLetters", "sqs:SendMessage", project.arn("sqs", f"{name}-dead-letters")),
         allow(
+            "Batch",
+            "sqs:DeleteMessage GetQueueAttributes ReceiveMessage",
+            project.arn("sqs", f"{name}-batch"),
+        ),
+        allow(
             "Interfaces",
             "ec2:CreateNetworkInterface CreateNetworkInterfacePermission DeleteNetworkInterface "
             "DeleteNetworkInterfacePermission",

@@ -60,7 +60,8 @@ def _looking(project: Project) -> list[Statement]:
         allow(
             "ListByName",
             "cloudwatch:ListDashboards iam:ListInstanceProfiles iam:ListPolicies iam:ListRoles "
-            "lambda:ListFunctions logs:DescribeLogGroups s3:ListAllMyBuckets "
+            "lambda:ListEventSourceMappings lambda:ListFunctions logs:DescribeLogGroups "
+            "s3:ListAllMyBuckets "
             "sagemaker:ListEndpointConfigs sagemaker:ListEndpoints sagemaker:ListModels "
             "sagemaker:ListNotebookInstanceLifecycleConfigs sagemaker:ListNotebookInstances "
             "sns:ListTopics sqs:ListQueues",
@@ -108,11 +109,13 @@ def _bucket(project: Project) -> list[Statement]:
         allow(
             "ManageBucket",
             "s3:CreateBucket DeleteBucket DeleteBucketPolicy GetAccelerateConfiguration "
-            "GetBucketAcl GetBucketCORS GetBucketLogging GetBucketObjectLockConfiguration "
-            "GetBucketOwnershipControls GetBucketPolicy GetBucketPublicAccessBlock "
+            "GetBucketAcl GetBucketCORS GetBucketLogging GetBucketNotification "
+            "GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketPolicy "
+            "GetBucketPublicAccessBlock "
             "GetBucketRequestPayment GetBucketTagging GetBucketVersioning GetBucketWebsite "
             "GetEncryptionConfiguration GetLifecycleConfiguration GetReplicationConfiguration "
-            "ListBucket ListBucketVersions PutBucketOwnershipControls PutBucketPolicy "
+            "ListBucket ListBucketVersions PutBucketNotification PutBucketOwnershipControls "
+            "PutBucketPolicy "
             "PutBucketPublicAccessBlock PutBucketTagging PutBucketVersioning "
             "PutEncryptionConfiguration PutLifecycleConfiguration",
             bucket,
@@ -366,7 +369,12 @@ def _image(project: Project) -> list[Statement]:
 
 def _lambda(project: Project) -> list[Statement]:
     function = project.arn("lambda", f"function:{project.name}")
-    queue = project.arn("sqs", f"{project.name}-dead-letters")
+    queues = [
+        project.arn("sqs", f"{project.name}-{end}")
+        for end in ("batch", "batch-dead-letters", "dead-letters")
+    ]
+    mappings = project.arn("lambda", "event-source-mapping:*")
+    of_function = {"ArnLike": {"lambda:FunctionArn": [function, f"{function}:*"]}}
     statements = [
         allow(
             "ManageFunction",
@@ -382,6 +390,15 @@ def _lambda(project: Project) -> list[Statement]:
             "UpdateFunctionConfiguration UpdateFunctionUrlConfig",
             [function, f"{function}:*"],
         ),
+        # AWS chooses a mapping's name, so its function takes its place.
+        allow("MapBatch", "lambda:CreateEventSourceMapping", "*", of_function),
+        allow(
+            "ManageBatch",
+            "lambda:DeleteEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping",
+            mappings,
+            of_function,
+        ),
+        allow("TagBatch", "lambda:ListTags TagResource UntagResource", mappings),
     ]
     apis = f"arn:{project.partition}:apigateway:{project.region}::"
     if not project.http_api:
@@ -405,10 +422,10 @@ def _lambda(project: Project) -> list[Statement]:
     return [
         *statements,
         allow(
-            "ManageDeadLetters",
+            "ManageQueues",
             "sqs:CreateQueue DeleteQueue GetQueueAttributes GetQueueUrl ListQueueTags "
             "SetQueueAttributes TagQueue UntagQueue",
-            queue,
+            queues,
         ),
     ]
 

@@ -129,6 +129,17 @@ def _function_url(account: Account, values: Values) -> Found:
     return Found(f"{function}/{alias}", None)
 
 
+def _mapping(account: Account, values: Values) -> Found | None:
+    lambda_ = account.client("lambda")
+    listed = lambda_.list_event_source_mappings(
+        EventSourceArn=values["event_source_arn"], FunctionName=values["function_name"]
+    )["EventSourceMappings"]
+    if not listed:
+        return None
+    tags = lambda_.list_tags(Resource=listed[0]["EventSourceMappingArn"])["Tags"]
+    return Found(listed[0]["UUID"], tags)
+
+
 def _permission(account: Account, values: Values) -> Found | None:
     function, alias, name = values["function_name"], values["qualifier"], values["statement_id"]
     where = {"FunctionName": function} | ({"Qualifier": alias} if alias else {})
@@ -275,6 +286,7 @@ FINDERS: dict[str, Finder] = {
     "aws_iam_role": _role,
     "aws_instance": _instance,
     "aws_lambda_alias": _alias,
+    "aws_lambda_event_source_mapping": _mapping,
     "aws_lambda_function": _function,
     "aws_lambda_function_url": _function_url,
     "aws_lambda_permission": _permission,

@@ -66,6 +66,14 @@ def remove_log_groups(account: Account, name: str) -> list[str]:
     return groups
 
 
+def _mappings(account: Account, name: str) -> Iterator[str]:
+    """Those of the stack's functions: AWS keeps a mapping when its function goes."""
+    listed = pages(account.client("lambda"), "list_event_source_mappings", "EventSourceMappings")
+    for mapping in listed:
+        if _bears(mapping["FunctionArn"].partition(":function:")[2].split(":")[0], name):
+            yield mapping["UUID"]
+
+
 def _instances(account: Account, name: str) -> Iterator[str]:
     reservations = pages(
         account.client("ec2"), "describe_instances", "Reservations",
@@ -148,6 +156,7 @@ FINDERS: dict[str, Finder] = {
     "route table": _tagged("describe_route_tables", "RouteTables", "RouteTableId"),
     "VPC": _tagged("describe_vpcs", "Vpcs", "VpcId"),
     "function": _listed("lambda", "list_functions", "Functions", "FunctionName"),
+    "event source mapping": _mappings,
     "endpoint": _listed("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
     "endpoint config": _listed(
         "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"

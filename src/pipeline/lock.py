@@ -2,9 +2,9 @@
 
 All groups are resolved together first, so that a package has one version everywhere; only
 the tools of the audit, SageMaker's toolkits, Ray and the servers that ours is measured beside are
-resolved alone, each for an environment of its own. CUDA libraries go to cuda.txt: only the CUDA build of torch needs them.
-cpu.txt names CPU builds of torch that are taken instead where pip can find one, job.txt what AWS's
-training image lacks.
+resolved alone, each for an environment of its own. CUDA libraries go to cuda.txt: only the CUDA
+build of torch needs them. cpu.txt names CPU builds of torch that are taken instead where pip can
+find one, job.txt what AWS's training image lacks, function.txt what function.zip may carry.
 """
 
 import argparse
@@ -18,6 +18,9 @@ from pathlib import Path
 LACKING = ("openvino", "openvino-telemetry", "safetensors")
 """What AWS's training image of our torch lacks of groups train and export."""
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
+
+FOR_FUNCTION = ("pillow",)
+"""What function.zip may carry."""
 
 ALONE = ("audit", "peers", "ray", "toolkit")
 
@@ -42,7 +45,7 @@ def compile_lock(groups: Sequence[str], constraints: Path | None) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write requirements/<group>.txt for every group, job.txt, cuda.txt and cpu.txt."""
+    """Write requirements/<group>.txt for every group, and job, function, cuda and cpu.txt."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     listed = tomllib.loads(Path("pyproject.toml").read_text())["dependency-groups"]
     groups = [group for group in listed if group not in ALONE]
@@ -61,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         (folder / f"{group}.txt").write_text("\n".join(alone) + "\n", encoding="utf-8")
     job = [entry for entry in together if entry.split("==")[0] in LACKING]
     (folder / "job.txt").write_text("\n".join(job) + "\n", encoding="utf-8")
+    function = [entry for entry in together if entry.split("==")[0] in FOR_FUNCTION]
+    (folder / "function.txt").write_text("\n".join(function) + "\n", encoding="utf-8")
     cuda = [entry for entry in together if CUDA.match(entry)]
     (folder / "cuda.txt").write_text("\n".join(cuda) + "\n", encoding="utf-8")
     (folder / "cpu.txt").write_text("\n".join(CPU_BUILDS) + "\n", encoding="utf-8")

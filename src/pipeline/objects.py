@@ -7,13 +7,60 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from botocore.exceptions import ClientError
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from urllib3.exceptions import HTTPError
 
+from contract.model_card import file_sha256
 from contract.strict import require
 from pipeline.aws import Client, error_code, pages
+from pipeline.cli import Failed
 
 BIG_BYTES = 20_000_000
 """From here on a single upload shows how far it is."""
+
+
+def fetch_file(s3: Client, bucket: str, key: str, file: Path, sha256: str | None = None) -> None:
+    """Download an object, whole or not at all; what passes is tried again a few times.
+
+    Args:
+        s3: the client.
+        bucket: where it is.
+        key: its name.
+        file: where to; what is there is replaced when the object is there whole.
+        sha256: that it must have, 64 hex digits, where that is known.
+
+    Raises:
+        ClientError: S3 refuses it, or it is not there.
+        Failed: it did not come whole, or this disk does not take it.
+        ContractError: it is not what its name says.
+    """
+    uri = f"s3://{bucket}/{key}"
+    arriving = file.with_name(f"{file.name}.arriving")
+    try:
+        s3.download_file(bucket, key, str(arriving))
+        found = file_sha256(arriving) if sha256 else sha256
+        require(
+            found == sha256,
+            f"{uri} has SHA-256 {found}, not the one in its name: somebody overwrote it.",
+        )
+        arriving.replace(file)
+    except NoCredentialsError:
+        raise
+    except (BotoCoreError, Boto3Error, HTTPError) as error:
+        raise Failed(
+            f"{uri} did not arrive whole, though it was asked for several times: {error}. "
+            "Try again."
+        ) from error
+    except ConnectionError as error:
+        raise Failed(f"{uri} did not arrive: {error}. Try again.") from error
+    except OSError as error:
+        raise Failed(
+            f"{uri} could not be written to {file.parent}: {error.strerror}. Make room and try "
+            "again."
+        ) from error
+    finally:
+        arriving.unlink(missing_ok=True)
 
 
 def is_there(s3: Client, bucket: str, key: str, sha256: str) -> bool:

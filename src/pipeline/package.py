@@ -14,7 +14,8 @@ from contract.model_card import CARD_FILE, file_sha256, read_card
 from contract.release import Artifact, Release, write_release
 from contract.strict import require
 from pipeline.archives import Entry, write_tar_gz, write_zip
-from pipeline.cli import run_verb, say, verb_parser
+from pipeline.cli import find_place, run_verb, say, verb_parser
+from pipeline.vendored import vendored
 
 MODEL_ARCHIVE = "model.tar.gz"
 TRAINING_ARCHIVE = "training.tar.gz"
@@ -27,18 +28,20 @@ JOB_LOCK = "job.txt"
 """What AWS's training image lacks; its toolkit installs it before a job's script starts."""
 
 
-def package_release(root: Path, build: Path) -> Release:
+def package_release(root: Path, build: Path, *, shrinking: bool = False) -> Release:
     """Write all three archives and the release file.
 
     Args:
         root: the checkout.
         build: has `model/`, as training leaves it.
+        shrinking: whether the function is to shrink pictures.
 
     Raises:
         ContractError: there is no model, or it was altered.
+        Failed: what shrinks pictures could not be fetched.
     """
     release = Release(
-        function=package_function(root, build),
+        function=package_function(root, build, shrinking=shrinking),
         model=package_model(root, build),
         training=package_training(root, build),
     )
@@ -75,10 +78,15 @@ def package_training(root: Path, build: Path) -> Artifact:
     return _artifact("training", build / TRAINING_ARCHIVE)
 
 
-def package_function(root: Path, build: Path) -> Artifact:
-    """Write build/function.zip; needs no model."""
+def package_function(root: Path, build: Path, *, shrinking: bool = False) -> Artifact:
+    """Write build/function.zip; needs no model.
+
+    Raises:
+        Failed: what shrinks pictures could not be fetched.
+    """
     folder = root / "src" / "lambda"
     entries = [Entry(file.name, file) for file in folder.glob("*.py") if file.name != "__init__.py"]
+    entries += vendored(root, build) if shrinking else []
     write_zip(entries, build / FUNCTION_ARCHIVE)
     return _artifact("function", build / FUNCTION_ARCHIVE)
 
@@ -128,7 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _package(options: argparse.Namespace) -> None:
-    release = package_release(Path(), options.build)
+    shrink_px = find_place(options).settings.function.shrink_px
+    release = package_release(Path(), options.build, shrinking=shrink_px is not None)
     for name, artifact in (
         (MODEL_ARCHIVE, release.model),
         (TRAINING_ARCHIVE, release.training),

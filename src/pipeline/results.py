@@ -1,7 +1,6 @@
 """What a run leaves in the bucket comes to build/model and build/training."""
 
 import shutil
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from botocore.exceptions import ClientError
 from contract.model_card import ModelCard, read_card
 from contract.strict import ContractError
 from pipeline.aws import Client, error_code, pages
+from pipeline.objects import fetch_file
+from pipeline.unpacking import check_name, unpack
 
 CHECKPOINTS = "checkpoints"
 """Of `make train`, in build/training: another run's results leave them alone."""
@@ -62,26 +63,39 @@ def fresh(build: Path, name: str) -> Path:
 
 
 def fetch_archive(s3: Client, uri: str, folder: Path) -> None:
-    """Fetch and unpack an archive; a job that wrote nothing has none."""
+    """Fetch and unpack an archive; a job that wrote nothing has none.
+
+    Raises:
+        ContractError: it holds what it must not; then nothing of it is unpacked.
+        Failed: it did not arrive.
+    """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     archive = folder.with_name(f"{folder.name}.tar.gz")
     try:
-        s3.download_file(bucket, key, str(archive))
+        fetch_file(s3, bucket, key, archive)
     except ClientError as error:
         if error_code(error) in {"404", "NoSuchKey"}:
             return
         raise
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    archive.unlink()
+    try:
+        unpack(archive, folder)
+    finally:
+        archive.unlink()
 
 
 def fetch_folder(s3: Client, bucket: str, prefix: str, folder: Path) -> None:
-    """Fetch all objects below a prefix."""
+    """Fetch all objects below a prefix.
+
+    Raises:
+        ContractError: a key leads out of the folder, or may be a pickle.
+        Failed: one did not arrive.
+    """
     for item in pages(s3, "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix):
-        file = folder / item["Key"].removeprefix(prefix)
+        name = item["Key"].removeprefix(prefix)
+        check_name(name, f"s3://{bucket}/{prefix}")
+        file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, item["Key"], str(file))
+        fetch_file(s3, bucket, item["Key"], file)
 
 
 def adopt_model(folder: Path, build: Path) -> ModelCard:

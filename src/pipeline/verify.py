@@ -16,6 +16,7 @@ from pipeline.archives import read_member
 from pipeline.asking import Refused, ask, bytes_request
 from pipeline.aws import Client
 from pipeline.cli import Failed
+from pipeline.objects import fetch_file
 from pipeline.package import MODEL_ARCHIVE
 
 PATIENCE_SECONDS = 120
@@ -50,12 +51,7 @@ def golden_of(release: Release, build: Path, s3: Client, bucket: str) -> GoldenP
         return _read_golden(archive)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / MODEL_ARCHIVE
-        s3.download_file(bucket, release.model.key, str(archive))
-        found = file_sha256(archive)
-        require(
-            found == release.model.sha256,
-            f"s3://{bucket}/{release.model.key} has SHA-256 {found}: somebody overwrote it.",
-        )
+        fetch_file(s3, bucket, release.model.key, archive, release.model.sha256)
         return _read_golden(archive)
 
 

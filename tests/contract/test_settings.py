@@ -77,12 +77,17 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("endpoint", "pictures_prefix", "/pictures", "pictures_prefix must be null or end"),
         ("function", "api", {"burst": 0, "requests_per_second": 1}, "burst must be at least 1"),
         ("function", "api", {"burst": 1, "requests_per_second": 0}, "must be above 0"),
+        ("function", "batch", {"prefix": "a", "results_prefix": "b/"}, "prefix must end with a"),
+        ("function", "batch", {"prefix": "a/", "results_prefix": "/b/"}, "results_prefix must end"),
+        ("function", "batch", {"prefix": "a/", "results_prefix": "a/b/"}, "must not lie below"),
+        ("function", "batch", {"prefix": "a/", "results_prefix": "b/"}, "must lie below endpoint"),
         ("function", "canary", {"percent": 51, "seconds": 60}, "percent must be 1 to 50"),
         ("function", "canary", {"percent": 5, "seconds": 1}, "seconds must be 10 to 3600"),
         ("function", "memory_mb", 64, "memory_mb must be 128 to 10240"),
         ("function", "memory_mb", True, "memory_mb is true; it must be a whole number"),
         ("function", "provisioned_concurrency", 6, "must be 0 to half of reserved_concurrency"),
         ("function", "reserved_concurrency", 0, "reserved_concurrency must be at least 1"),
+        ("function", "shrink_px", 100, "shrink_px must be null or 256 to 4096"),
         ("function", "timeout_seconds", 1.5, "timeout_seconds is 1.5; it must be a whole"),
         ("monitoring", "latency_seconds", 0, "latency_seconds must be above 0"),
         ("monitoring", "log_retention_days", 13, "must be one of 1, 3, 5"),
@@ -107,6 +112,26 @@ def test_a_bad_value_is_refused_with_its_remedy(
     settings[group][key] = value
 
     with pytest.raises(ContractError, match=message):
+        read_settings(written(settings, tmp_path))
+
+
+BATCH = {"prefix": "pictures/incoming/", "results_prefix": "results/"}
+
+
+def test_a_batch_leaves_a_slot_to_callers(tmp_path: Path) -> None:
+    settings = local()
+    settings["function"] |= {"batch": BATCH, "reserved_concurrency": 2}
+
+    with pytest.raises(ContractError, match="reserved_concurrency must be at least 3 with a batch"):
+        read_settings(written(settings, tmp_path))
+
+
+def test_a_batch_needs_an_endpoint_that_may_read_pictures(tmp_path: Path) -> None:
+    settings = local()
+    settings["function"]["batch"] = BATCH
+    settings["endpoint"]["pictures_prefix"] = None
+
+    with pytest.raises(ContractError, match="must lie below endpoint.pictures_prefix"):
         read_settings(written(settings, tmp_path))
 
 

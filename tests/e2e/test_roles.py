@@ -29,6 +29,7 @@ CHANGED = {
     "endpoint": {"pictures_prefix": "pictures/"},
     "function": {
         "api": {"burst": 10, "requests_per_second": 5},
+        "batch": {"prefix": "pictures/incoming/", "results_prefix": "results/"},
         "dead_letters": True,
         "traced": True,
     },

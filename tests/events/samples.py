@@ -18,7 +18,8 @@ class Sample:
     request: dict[str, Any]
     """endpoint-*: {"headers", "body"}; function-*: the event. Pictures are filled in."""
     expected: dict[str, Any]
-    """{"status"} and, for errors, {"code"}; for answers optionally {"predictions"}: how many."""
+    """{"status"} and, for errors, {"code"}; for answers optionally {"predictions"}: how many; for
+    lists {"results"}: for each picture how many predictions, or an error's code."""
 
 
 def picture(name: str) -> bytes:
@@ -54,8 +55,16 @@ def body_bytes(sample: Sample) -> bytes:
     return body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
 
+def outcomes(results: list[dict[str, Any]]) -> list[int | str]:
+    """For each picture of a list: how many predictions, or the error's code."""
+    return [
+        result["error"]["code"] if "error" in result else len(result["predictions"])
+        for result in results
+    ]
+
+
 def _filled(value: Any) -> Any:
-    """Replace {"$bytes": file}, {"$base64": file} and {"$json": value} by what they mean."""
+    """Replace {"$bytes": file}, {"$base64": file}, {"$json": value} and {"$lines": texts}."""
     if isinstance(value, list):
         return [_filled(item) for item in value]
     if not isinstance(value, dict):
@@ -66,4 +75,6 @@ def _filled(value: Any) -> Any:
         return base64.b64encode(picture(value["$base64"])).decode()
     if set(value) == {"$json"}:
         return json.dumps(_filled(value["$json"]))
+    if set(value) == {"$lines"}:
+        return "\n".join(_filled(value["$lines"])) + "\n"
     return {key: _filled(item) for key, item in value.items()}

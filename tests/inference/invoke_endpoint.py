@@ -41,6 +41,8 @@ class Endpoint:
     url: str
     reply: Replier
     seen: list[Invocation] = field(default_factory=list)
+    connections: int = 0
+    """How many were made to it so far."""
 
 
 @contextmanager
@@ -49,6 +51,10 @@ def endpoint_server(reply: Replier) -> Iterator[Endpoint]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            endpoint.connections += 1
+            super().setup()
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+_T = TypeVar("_T")
 WAIT_SECONDS = 60
 
 
@@ -76,6 +78,22 @@ class Server:
             assert len(found()) >= count, self.log
             return found()[count - 1]
 
+    def zygote(self) -> int:
+        """The process id of the one child of the front process."""
+        (child,) = children(self.process.pid)
+        return child
+
+    def workers(self) -> list[int]:
+        """The process ids of the zygote's children."""
+        return children(self.zygote())
+
+    def ping_until(self, status: int, **facts: Any) -> Answer:
+        """Ask /ping until it has this status and says these facts."""
+        return until(
+            lambda: self.send("GET", "/ping"),
+            lambda reply: reply.status == status and facts.items() <= reply.json.items(),
+        )
+
     def follow(self) -> None:
         """Collect the log until the process ends."""
         assert self.process.stdout is not None
@@ -86,6 +104,20 @@ class Server:
         with self.changed:
             self.ended = True
             self.changed.notify_all()
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process's children."""
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def until(ask: Callable[[], _T], fits: Callable[[_T], bool]) -> _T:
+    """Ask again and again until the answer fits."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not fits(answer := ask()):
+        assert time.monotonic() < end, answer
+        time.sleep(0.01)
+    return answer
 
 
 @contextmanager

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 def copy_checkout(target: Path) -> Path:
     """A checkout without what git does not keep."""
     target.mkdir(parents=True)
-    for folder in ("src", "requirements"):
+    for folder in ("config", "src", "requirements"):
         shutil.copytree(
             REPOSITORY / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -35,6 +35,28 @@ data "aws_iam_policy_document" "this" {
   }
 
   dynamic "statement" {
+    for_each = var.settings.batch == null ? [] : [local.batch_arn]
+
+    # Lambda fetches the messages about pictures with this role.
+    content {
+      sid       = "TakePicturesFromQueue"
+      actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.settings.batch == null ? [] : [var.settings.batch.results_prefix]
+
+    # The pictures themselves are read by the endpoint.
+    content {
+      sid       = "WriteResults"
+      actions   = ["s3:PutObject"]
+      resources = ["${local.bucket_arn}/${statement.value}*"]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.settings.traced ? ["*"] : []
 
     # AWS does not scope traces to a resource.
@@ -54,6 +76,7 @@ module "role" {
   permissions_boundary_arn = var.permissions_boundary_arn
   policies = merge(
     { function = data.aws_iam_policy_document.this.json },
+    var.settings.batch == null || var.bucket_policy_json == null ? {} : { bucket = var.bucket_policy_json },
     var.vpc == null ? {} : { network = var.vpc.policy_json },
   )
   service = "lambda.amazonaws.com"

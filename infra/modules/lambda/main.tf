@@ -35,12 +35,21 @@ resource "aws_lambda_function" "this" {
   timeout                        = var.settings.timeout_seconds
 
   environment {
-    variables = {
-      ENDPOINT_NAME = var.endpoint.name
-      # The rest is kept to check the picture, to connect, and to tell the caller that the
-      # endpoint was too slow.
-      ENDPOINT_TIMEOUT_SECONDS = tostring(var.settings.timeout_seconds - 4)
-    }
+    variables = merge(
+      {
+        DNS_SUFFIX    = data.aws_partition.this.dns_suffix
+        ENDPOINT_NAME = var.endpoint.name
+        # The rest is kept to check the picture, to connect, and to tell the caller that the
+        # endpoint was too slow.
+        ENDPOINT_TIMEOUT_SECONDS = tostring(var.settings.timeout_seconds - 4)
+      },
+      var.settings.batch == null ? {} : {
+        BATCH_BUCKET         = var.bucket_name
+        BATCH_PREFIX         = var.settings.batch.prefix
+        BATCH_RESULTS_PREFIX = var.settings.batch.results_prefix
+      },
+      var.settings.shrink_px == null ? {} : { SHRINK_PX = tostring(var.settings.shrink_px) },
+    )
   }
 
   dynamic "dead_letter_config" {

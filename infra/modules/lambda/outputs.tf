@@ -10,6 +10,11 @@ output "api_url" {
   depends_on = [aws_apigatewayv2_stage.this, aws_lambda_permission.api]
 }
 
+output "batch_dead_letters_url" {
+  description = "Queue of the pictures that got no answer for good; null when there is no batch."
+  value       = one(aws_sqs_queue.batch_dead_letters[*].url)
+}
+
 output "dead_letters_url" {
   description = "Queue of the asynchronous calls that failed for good; null when there is none."
   value       = one(aws_sqs_queue.dead_letters[*].url)

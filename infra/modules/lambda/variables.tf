@@ -13,16 +13,23 @@ variable "archive" {
 }
 
 variable "bucket_name" {
-  description = "Bucket with the archive."
+  description = "Bucket with the archive, and with the pictures of a batch."
   type        = string
   nullable    = false
 }
 
+variable "bucket_policy_json" {
+  description = "What a role needs for the bucket's key; null without one. Only a batch writes there."
+  type        = string
+  default     = null
+}
+
 variable "endpoint" {
-  description = "The one endpoint that it asks."
+  description = "The one endpoint that it asks, and the prefix of the bucket that it may read pictures below."
   type = object({
-    arn  = string
-    name = string
+    arn             = string
+    name            = string
+    pictures_prefix = optional(string)
   })
   nullable = false
 }
@@ -53,6 +60,10 @@ variable "settings" {
       burst               = number
       requests_per_second = number
     }))
+    batch = optional(object({
+      prefix         = string
+      results_prefix = string
+    }))
     canary = optional(object({
       percent = number
       seconds = number
@@ -61,6 +72,7 @@ variable "settings" {
     memory_mb               = optional(number, 512)
     provisioned_concurrency = optional(number, 0)
     reserved_concurrency    = optional(number, 5)
+    shrink_px               = optional(number)
     timeout_seconds         = optional(number, 30)
     traced                  = optional(bool, false)
   })
@@ -70,6 +82,26 @@ variable "settings" {
   validation {
     condition     = var.settings.api == null ? true : var.settings.api.burst >= 1 && var.settings.api.requests_per_second > 0
     error_message = "function.api.burst must be at least 1, and requests_per_second above 0."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : alltrue([for prefix in values(var.settings.batch) : can(regex("^([A-Za-z0-9_.-]+/)+$", prefix))])
+    error_message = "function.batch.prefix and results_prefix must end with a slash, like pictures/incoming/."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : !startswith(var.settings.batch.results_prefix, var.settings.batch.prefix)
+    error_message = "function.batch.results_prefix must not lie below prefix: each answer would be asked for again."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : startswith(var.settings.batch.prefix, coalesce(var.endpoint.pictures_prefix, "none/"))
+    error_message = "function.batch.prefix must lie below endpoint.pictures_prefix, where the endpoint may read."
+  }
+
+  validation {
+    condition     = var.settings.batch == null ? true : var.settings.reserved_concurrency >= 3
+    error_message = "function.reserved_concurrency must be at least 3 with a batch, which takes up to 2 of it."
   }
 
   validation {
@@ -95,6 +127,11 @@ variable "settings" {
   validation {
     condition     = var.settings.reserved_concurrency >= 1
     error_message = "function.reserved_concurrency must be at least 1."
+  }
+
+  validation {
+    condition     = var.settings.shrink_px == null ? true : var.settings.shrink_px >= 256 && var.settings.shrink_px <= 4096
+    error_message = "function.shrink_px must be null or 256 to 4096."
   }
 
   validation {

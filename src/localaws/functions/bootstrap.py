@@ -121,6 +121,7 @@ def serve(
     payload = reply.read()
     context = Context(reply.headers)
     formatter.request_id = context.aws_request_id
+    os.environ["_X_AMZN_TRACE_ID"] = reply.headers["Lambda-Runtime-Trace-Id"]
     path = f"/invocation/{context.aws_request_id}"
     try:
         result = handler(json.loads(payload or b"null"), context)

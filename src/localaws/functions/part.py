@@ -2,7 +2,8 @@
 
 Differences from AWS: memory is limited as address space with headroom (a MemoryError instead of a
 killed runtime); starting up may take the function's timeout on top of AWS's ten seconds; retries
-of asynchronous events wait seconds instead of minutes; destinations are not called.
+of asynchronous events wait seconds instead of minutes; destinations are not called; a batch from
+a queue is ten messages at most, and is not waited for.
 """
 
 import base64
@@ -20,6 +21,7 @@ from localaws.functions.invoke import MAX_EVENT_BYTES, WEIGHTED, Invoker, encode
 from localaws.functions.pool import Pool
 from localaws.functions.provisioned import Provisioned
 from localaws.functions.records import FunctionRecords, not_found, split_name
+from localaws.functions.sources import EventSources
 from localaws.functions.urls import BAD_GATEWAY, event_of, reply_of
 from localaws.recorder import Recorder
 
@@ -36,12 +38,14 @@ class Functions:
         self._async = AsyncInvoker(aws, self._invoker)
         self._records = FunctionRecords(aws, self._pool)
         self._provisioned = Provisioned(aws, self._pool, self._configuration)
+        self._sources = EventSources(aws, self._configuration, self._run_batch)
         self._lock = threading.Lock()
         self._configurations: dict[tuple[str, str], dict[str, Any]] = {}
         self.handlers: Mapping[Operation, Handler] = {
             **self._records.handlers,
             **self._provisioned.handlers,
             **Aliases(aws).handlers,
+            **self._sources.handlers,
             ("lambda", "Invoke"): self._invoke,
             ("lambda", "InvokeFunctionUrl"): self._invoke_url,
         }
@@ -59,6 +63,7 @@ class Functions:
 
     def close(self) -> None:
         """End every environment."""
+        self._sources.close()
         self._async.close()
         self._provisioned.close()
         self._pool.close()
@@ -120,6 +125,15 @@ class Functions:
             return reply_of(answer.payload, answer.error)
         except (TypeError, ValueError):
             return BAD_GATEWAY
+
+    def _run_batch(self, function_arn: str, payload: bytes) -> bytes | None:
+        """Run one event of an event source; the reply, or None when there was none."""
+        configuration = self._configuration(*split_name(function_arn))
+        try:
+            answer = self._invoker.run(configuration, payload, function_arn=function_arn)
+        except AwsError:
+            return None
+        return None if answer.error else answer.payload
 
     def _configuration(self, name: str, qualifier: str) -> dict[str, Any]:
         """The version that a qualifier stands for; kept until something changes."""

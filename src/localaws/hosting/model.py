@@ -1,37 +1,74 @@
 """A model on disk: its archive, fetched with its role's rights and unpacked safely."""
 
-import tarfile
+import errno
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from localaws.core import LocalAws
 from localaws.roles import role_client
+from localaws.unpacking import ArchiveError, unpack
+
+ATTEMPTS = 4
+READ_TIMEOUT_SECONDS = 30.0
+_SHA256 = re.compile(r"/([0-9a-f]{64})/[^/]+\Z")
 
 
 class ModelError(Exception):
     """The model cannot be served; the message is what AWS says."""
 
 
-def fetch_model(aws: LocalAws, model: Mapping[str, Any], folder: Path) -> None:
-    """Bring a model's archive into a folder.
+def fetch_model(
+    aws: LocalAws,
+    model: Mapping[str, Any],
+    folder: Path,
+    read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+) -> None:
+    """Bring a model's archive into a folder, whole or not at all.
+
+    What passes (S3 answers 500, stops, breaks off) is tried again a few times.
 
     Args:
         aws: whose S3 has it.
         model: as DescribeModel has it.
         folder: where /opt/ml/model is.
+        read_timeout_seconds: how long S3 may send nothing.
 
     Raises:
-        ModelError: it may not be read, is not there, or is no archive.
+        ModelError: it may not be read, is not there, does not arrive whole, is not what its
+            name says, or is no archive that may be unpacked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     uri = model_data(model)
     if uri is None:
         return
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
     archive = folder.parent / "model.tar.gz"
-    role = model["ExecutionRoleArn"]
-    s3 = role_client(aws, "s3", role, "SageMaker")
+    try:
+        _download(aws, model["ExecutionRoleArn"], uri, archive, read_timeout_seconds)
+        _check_name(uri, archive)
+        unpack(archive, folder)
+    except ArchiveError as error:
+        raise ModelError(
+            f"Failed to extract model data archive {uri}: {error} Please ensure that it is a "
+            "gzip-compressed tar file (model.tar.gz) of plain files."
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"Could not write model data of {uri} to the instance's disk: {error.strerror}."
+        ) from error
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _download(
+    aws: LocalAws, role: str, uri: str, archive: Path, read_timeout_seconds: float
+) -> None:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    s3 = role_client(
+        aws, "s3", role, "SageMaker", attempts=ATTEMPTS, read_timeout_seconds=read_timeout_seconds
+    )
     try:
         s3.download_file(bucket, key, str(archive))
     except s3.exceptions.ClientError as error:
@@ -43,18 +80,26 @@ def fetch_model(aws: LocalAws, model: Mapping[str, Any], folder: Path) -> None:
             f'"s3:GetObject" permissions and that the object is located in {aws.region}. '
             f"S3 said {code}: {error.response['Error'].get('Message', '')}"
         ) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise
+        raise ModelError(f"Could not access model data at {uri}: {error}") from error
     except Exception as error:
         raise ModelError(f"Could not access model data at {uri}: {error}") from error
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+
+
+def _check_name(uri: str, archive: Path) -> None:
+    """A key that holds a SHA-256 promises the content."""
+    wanted = _SHA256.search(uri)
+    if wanted is None:
+        return
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != wanted[1]:
         raise ModelError(
-            f"Failed to extract model data archive {uri}: {error}. Please ensure that it is a "
-            "gzip-compressed tar file (model.tar.gz)."
-        ) from error
-    finally:
-        archive.unlink(missing_ok=True)
+            f"Model data at {uri} has SHA-256 {found}, not the one in its name: it was altered, "
+            "or did not arrive whole."
+        )
 
 
 def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:

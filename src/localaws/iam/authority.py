@@ -33,6 +33,10 @@ _DENIED = {
 }
 
 
+ONE_MAPPING = tuple(f"{verb}EventSourceMapping" for verb in ("Delete", "Get", "Update"))
+"""Calls that policies narrow down by the function of the mapping that they name."""
+
+
 class Authority:
     """Checks identity, boundary, session and resource policies, passed roles and their trust."""
 
@@ -40,7 +44,8 @@ class Authority:
         self.iam = IamRecords()
         self._decisions = decisions
         self.resource_policies: dict[str, ResourcePolicies] = {}
-        """By service of the ARN: s3, lambda."""
+        """By service of the ARN: s3, sqs, lambda."""
+        self.function_of_mapping: Callable[[str], str] = lambda _: ""
         self.function_url_auth_type: Callable[[str, str | None], str] = lambda *_: "AWS_IAM"
         self._known = KnownRecords(region)
 
@@ -97,6 +102,9 @@ class Authority:
             self._check_assume(call, principal)
             return
         for need in needs_of(call, self._known):
+            if call.operation in ONE_MAPPING:
+                function_arn = self.function_of_mapping(call.params["UUID"])
+                need.context["lambda:functionarn"] = [function_arn]
             if call.operation == "InvokeFunctionUrl":
                 auth_type = self.function_url_auth_type(
                     call.params["FunctionName"], call.params["Qualifier"]

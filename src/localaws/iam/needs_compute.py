@@ -219,8 +219,23 @@ def _tagged_instance(action: str, instance_id: str, known: Known) -> Need:
     return Need(action=action, resource=resource, context=context)
 
 
+def _mapping(call: Call, known: Known) -> Need:
+    """Calls about event source mappings; whose function an existing one has is asked elsewhere."""
+    params, context = call.params, request_tags(call.params.get("Tags"))
+    if params.get("UUID"):
+        resource = arn("lambda", known.region, f"event-source-mapping:{params['UUID']}")
+        return Need(action=action_of(call), resource=resource, context=context)
+    name = str(params.get("FunctionName") or "")
+    if name and call.operation == "CreateEventSourceMapping":
+        path = name.rpartition(":function:")[2]
+        context["lambda:functionarn"] = [arn("lambda", known.region, f"function:{path}")]
+    return Need(action=action_of(call), context=context)
+
+
 def _lambda(call: Call, known: Known) -> list[Need]:
     params = call.params
+    if "EventSourceMapping" in call.operation:
+        return [_mapping(call, known)]
     name = params.get("FunctionName")
     action = {"Invoke": "lambda:InvokeFunction"}.get(call.operation, action_of(call))
     context = request_tags(params.get("Tags"))

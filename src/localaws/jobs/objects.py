@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from localaws.unpacking import ArchiveError, unpack
+
 PARALLEL = 8
 
 
@@ -94,16 +96,17 @@ def fetch_archive(s3: Any, uri: str, folder: Path) -> None:
     """Download a tar archive and unpack it.
 
     Raises:
-        DataError: it is not there, the role may not read it, or it is no archive.
+        DataError: it is not there, the role may not read it, or it is no archive that may be
+            unpacked.
     """
     file = folder.with_name(f"{folder.name}.tar.gz")
     fetch(s3, uri, file)
     try:
-        with tarfile.open(file) as archive:
-            archive.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise DataError(f"ClientError: {uri} is not a tar archive: {error}.") from None
-    file.unlink()
+        unpack(file, folder)
+    except ArchiveError as error:
+        raise DataError(f"ClientError: {uri} cannot be unpacked: {error}") from None
+    finally:
+        file.unlink()
 
 
 def send(s3: Any, uri: str, file: Path) -> None:

@@ -174,6 +174,7 @@ def _function(bill: Ledger, function: Resource) -> None:
         f"lambda {processor}",
         per_thousand=THOUSAND * seconds * gigabytes,
     )
+    bill.add("function: 5 metrics of its own, while it is asked", "custom metric", at_most=5)
     if block(function.values, "tracing_config").get("mode") == "Active":
         bill.add("function: traces", "x-ray traces", per_thousand=THOUSAND / 1e6)
     for warm in bill.planned.of("aws_lambda_provisioned_concurrency_config", function.module):
@@ -267,6 +268,7 @@ FREE = frozenset(
         "aws_iam_role_policy",
         "aws_instance",  # its launch template is counted
         "aws_lambda_alias",
+        "aws_lambda_event_source_mapping",  # its polls of an idle queue are within what SQS gives
         "aws_lambda_function_event_invoke_config",
         "aws_lambda_function_url",
         "aws_lambda_permission",
@@ -274,6 +276,7 @@ FREE = frozenset(
         "aws_route_table",
         "aws_route_table_association",
         "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_notification",
         "aws_s3_bucket_ownership_controls",
         "aws_s3_bucket_policy",
         "aws_s3_bucket_public_access_block",

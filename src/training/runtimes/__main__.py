@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
     if complete:
         say(f"{options.model_dir} has its runtimes already:")
     else:
+        say(f"Exporting {options.model_dir} to faster runtimes, and measuring what they lose.")
         card = add_runtimes(options.model_dir, data, limit, with_int8=with_int8)
     say(table(card))
     if lack:

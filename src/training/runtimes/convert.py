@@ -18,6 +18,7 @@ import torch
 from contract.model_card import InputSpec
 from contract.network import Classifier
 from contract.runtimes import import_openvino
+from contract.strict import ContractError
 from training.runtimes.ways import Floats
 
 TRANSFORMERS = ("vit", "swin", "maxvit")
@@ -32,15 +33,25 @@ def has_nncf() -> bool:
 
 
 def to_openvino(classifier: Classifier, spec: InputSpec) -> Any:
-    """The same network for OpenVINO, in float32, for any number of pictures."""
+    """The same network for OpenVINO, in float32, for any number of pictures.
+
+    Raises:
+        ContractError: OpenVINO cannot express one of its layers.
+    """
     size = spec.size_px
-    with quiet():
+    with quiet(), plain_attention():
         openvino = import_openvino()
-        model = openvino.convert_model(
-            classifier.cpu().eval(),
-            example_input=torch.zeros(1, 3, size, size),
-            input=[-1, 3, size, size],
-        )
+        try:
+            model = openvino.convert_model(
+                classifier.cpu().eval().requires_grad_(False),
+                example_input=torch.zeros(1, 3, size, size),
+                input=[-1, 3, size, size],
+            )
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ContractError(
+                f"OpenVINO cannot convert this network: {reason}. Train another backbone."
+            ) from None
     model.set_friendly_name(MODEL_NAME)
     return model
 
@@ -67,6 +78,17 @@ def to_int8(model: Any, views: Sequence[Floats], backbone: str) -> Any:
 def save(model: Any, path: Path) -> None:
     """Write the .xml and the .bin beside it, numbers as they are."""
     import_openvino().save_model(model, path, compress_to_fp16=False)
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Let torch compute attention step by step: OpenVINO does not know its one fast operation."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @contextmanager

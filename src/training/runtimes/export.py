@@ -41,7 +41,7 @@ from training.runtimes.ways import (
 
 CALIBRATION_PICTURES = 300
 """Of the training split; their values' ranges become the 8-bit networks' ranges."""
-MOST_JUDGED = 2000
+MOST_JUDGED = 1000
 """Validation pictures that runtimes are judged on; more would not change the verdict."""
 SEED = 0
 

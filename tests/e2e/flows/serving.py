@@ -1,6 +1,8 @@
 """What the roles of the function and of the endpoint are for."""
 
+import json
 import time
+import uuid
 from typing import Any
 
 from tests.e2e.decided import until
@@ -18,6 +20,8 @@ class FunctionFlows(Flows):
             "AskTheEndpoint": self.predict,
             "WriteOwnLog": self.writing(f"/aws/lambda/{self.stack.name}", self.predict),
             "KeepFailedCalls": self.bury,
+            "TakePicturesFromQueue": self.batch,
+            "WriteResults": self.batch,
             "WriteTraces": self.trace,
         }
 
@@ -49,6 +53,22 @@ class FunctionFlows(Flows):
         until(lambda: buried() > before or len(self.decisions.refused()) > refused)
         client.update_function_configuration(FunctionName=name, Handler="handler.handle")
         return buried() > before
+
+    def batch(self) -> bool:
+        """A picture that is put into the bucket is answered there."""
+        s3, name, bucket = self.client("s3"), f"{uuid.uuid4()}.jpg", self.stack.bucket
+        refused = len(self.decisions.refused())
+        s3.upload_file(str(self.stage.picture()), bucket, f"pictures/incoming/{name}")
+
+        def written() -> list[Any]:
+            found = s3.list_objects_v2(Bucket=bucket, Prefix=f"results/{name}")
+            return list(found.get("Contents", []))
+
+        until(lambda: written() or len(self.decisions.refused()) > refused)
+        if not written():
+            return False
+        text = s3.get_object(Bucket=bucket, Key=f"results/{name}.json")["Body"].read()
+        return bool(json.loads(text)["statusCode"] == 200)
 
     def trace(self) -> bool:
         xray, now = self.client("xray"), time.time()

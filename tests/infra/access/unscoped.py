@@ -22,7 +22,8 @@ _REASONS = {
     ),
     "a list of names has no resource": (
         "cloudwatch:ListDashboards iam:ListInstanceProfiles iam:ListPolicies iam:ListRoles "
-        "lambda:ListFunctions logs:DescribeLogGroups s3:ListAllMyBuckets "
+        "lambda:ListEventSourceMappings lambda:ListFunctions logs:DescribeLogGroups "
+        "s3:ListAllMyBuckets "
         "sagemaker:ListEndpointConfigs sagemaker:ListEndpoints sagemaker:ListModels "
         "sagemaker:ListNotebookInstanceLifecycleConfigs sagemaker:ListNotebookInstances "
         "sagemaker:ListHyperParameterTuningJobs sagemaker:ListTrainingJobs sns:ListTopics "
@@ -44,6 +45,9 @@ _REASONS = {
         "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeResourcePolicies "
         "logs:GetLogDelivery logs:ListLogDeliveries logs:PutResourcePolicy "
         "logs:UpdateLogDelivery"
+    ),
+    "AWS chooses a mapping's name; a condition names its function": (
+        "lambda:CreateEventSourceMapping"
     ),
     "a subscription is not a resource of SNS": "sns:GetSubscriptionAttributes sns:Unsubscribe",
 }

@@ -15,6 +15,9 @@ from contract.model_card import WEIGHTS_FILE, ModelCard, file_sha256, read_card,
 from training.main import main as train
 from training.runtimes.__main__ import main
 
+TIMES = [30.0, 20.0, 10.0]
+"""What the exported model's runtimes seem to take, in milliseconds."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
@@ -66,7 +69,12 @@ def exported(origin: Model) -> Model:
     """Exported with its pictures; to be left as it is."""
     model = dataclasses.replace(origin, folder=origin.folder.with_name("exported"))
     shutil.copytree(origin.folder, model.folder)
-    assert model.export() == 0
+    with pytest.MonkeyPatch.context() as patch:
+        # By the clock of a busy machine, any of these tiny networks may be the slowest.
+        patch.setattr(
+            "training.runtimes.export.time_on_one_core", lambda ways, _: TIMES[: len(ways)]
+        )
+        assert model.export() == 0
     return model
 
 

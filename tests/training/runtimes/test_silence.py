@@ -53,7 +53,8 @@ def test_exporting_asks_nobody_and_leaves_nothing_at_home(trained: Model, tmp_pa
     assert done.returncode == 0, done.stderr
     assert {runtime.accuracy for runtime in trained.card.runtimes} == {1.0}  # all were made
     assert [str(file.relative_to(home)) for file in home.rglob("*")] == []
-    heading, *rows = done.stdout.splitlines()
+    first, heading, *rows = done.stdout.splitlines()
+    assert first.startswith("Exporting ")
     assert heading.split() == ["runtime", "accuracy", "as", "float32", "ms", "verdict"]
     assert [row.split()[0] for row in rows] == ["openvino-fp32", "openvino-bf16", "openvino-int8"]
     assert done.stderr == ""

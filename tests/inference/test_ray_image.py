@@ -72,6 +72,7 @@ def ray_server(base: Path, folder: Path) -> Iterator[Server]:
                 "PYTHONPATH": f"{base / 'model'}:{_image_packages(folder)}",
                 "MODEL_VERSION": "0123456789ab",
                 "PYTHONUNBUFFERED": "1",
+                "RAY_DEDUP_LOGS": "0",  # as modules/endpoint sets it
                 "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
                 "RAY_USAGE_STATS_ENABLED": "0",
             },

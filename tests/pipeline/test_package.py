@@ -97,6 +97,7 @@ def test_the_model_archive_is_laid_out_as_sagemaker_wants_it(checkout: Path) -> 
     with tarfile.open(checkout / "build" / "model.tar.gz") as tar:
         names = set(tar.getnames())
     assert {"model.json", "weights.safetensors", "golden.jpg"} <= names
+    assert {"config.yaml", "deployment.py"} <= names  # AWS's Ray Serve image looks there
     assert {f"code/{name}" for name in ("inference.py", "serve.py", "requirements.txt")} <= names
     assert {"code/inference/__init__.py", "code/contract/model_card.py"} <= names
     assert not [name for name in names if "entry" in name or "pycache" in name]

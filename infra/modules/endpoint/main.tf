@@ -32,6 +32,8 @@ locals {
       SAGEMAKER_PROGRAM          = "inference.py"
       SAGEMAKER_SUBMIT_DIRECTORY = "/opt/ml/model/code"
     },
+    # Ray would leave out log lines that look like others, such as those of requests.
+    startswith(var.settings.image, "ray:") ? { RAY_DEDUP_LOGS = "0" } : {},
     var.settings.pictures_prefix == null ? {} : { PICTURES_URI = "s3://${var.bucket.name}/${var.settings.pictures_prefix}" },
   )
 

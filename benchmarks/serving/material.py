@@ -12,7 +12,6 @@ import sys
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +84,7 @@ def prepare(home: Path) -> Material:
     if not (home / "answers.json").exists():
         save_random_weights(setup, sorted((photos / "train").rglob("*.jpg"))[::8])
         _make_model(home, photos, setup.weights, whole)
-    if find_spec("training.runtimes") is not None:
-        _add_runtimes(home, photos)
+    _add_runtimes(home, photos)
     _unpack(home)
     answers: dict[str, str] = json.loads((home / "answers.json").read_text())
     card = json.loads((home / "ml" / "model" / "model.json").read_text())

@@ -63,7 +63,8 @@ def measure(setup: Setup) -> str:
             found[way].append(one)
             setup.say(f"{turn}/{setup.rounds} {way}: {1000 * one['forward_seconds']:.1f} ms")
     rows = [_cells(way, many, found.get(EAGER, [])) for way, many in found.items()]
-    columns = ["precision", "runtime", "forward, ms", "times eager torch", "decode, ms",
+    columns = ["precision", "runtime", "forward, ms", "times eager torch", "8 at once, ms each",
+               "decode, ms",
                "reached, GFLOP/s", "core's peak, GFLOP/s", "by", "share of the peak",
                "top-1 as fp32"]  # fmt: skip
     gone = "".join(f"\nAbsent: {way}: {why}\n" for way, why in absent.items())
@@ -76,7 +77,9 @@ def _cells(way: str, many: list[dict[str, Any]], base: list[dict[str, Any]]) -> 
     faster = [b["forward_seconds"] / o["forward_seconds"] for o, b in zip(many, base, strict=False)]
     return [
         way, many[0]["runtime"], spread([1000 * one["forward_seconds"] for one in many], 2),
-        spread(faster) if faster else "", spread([1000 * one["decode_seconds"] for one in many], 2),
+        spread(faster) if faster else "",
+        spread([1000 * o["batched_seconds"] for o in many], 2) if way != EAGER else "",
+        spread([1000 * one["decode_seconds"] for one in many], 2),
         spread(reached, 0), spread([one["peak"] / 1e9 for one in many], 0), many[0]["peak_by"],
         f"{spread(share, 0)} %", f"{many[0]['agreement']:.1%}",
     ]  # fmt: skip
@@ -84,7 +87,8 @@ def _cells(way: str, many: list[dict[str, Any]], base: list[dict[str, Any]]) -> 
 
 ROW = Row(
     title="Runtimes: the bare forward pass, one core",
-    note="No HTTP. Median of one forward pass at a time of one picture; operations are counted by "
+    note="No HTTP. Median of one forward pass at a time of one picture; beside it, one picture's "
+    "share of a forward pass of eight. Operations are counted by "
     "torch, an addition and a multiplication apart. The core's peak is the fastest product of two "
     "matrices of 2,048 x 2,048 at that precision, by torch or OpenVINO, whichever is faster, in "
     "the same process. Decode is from a JPEG of 500 px to the network's input.",

@@ -46,7 +46,6 @@ def boundary_policy(project: Project) -> Document:
             },
         ),
         allow("Alarms", "cloudwatch:DescribeAlarms", project.arn("cloudwatch", f"alarm:{name}-*")),
-        allow("Traces", "xray:PutTelemetryRecords PutTraceSegments", "*"),
         allow(
             "Images",
             "ecr:BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
@@ -58,12 +57,6 @@ def boundary_policy(project: Project) -> Document:
             project.arn("ecr", f"repository/{name}-serving"),
         ),
         allow("ReadVersions", "s3:GetObjectVersion", f"{bucket}/image/*"),
-        allow("Registry", "ecr:GetAuthorizationToken", "*"),
-        allow(
-            "Commands",
-            "ssmmessages:CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",
-            "*",
-        ),
         allow("Duty", "ssm:UpdateInstanceInformation", project.arn("ec2", "instance/*")),
         allow(
             "Ask",
@@ -116,10 +109,14 @@ def boundary_policy(project: Project) -> Document:
             "DeleteNetworkInterfacePermission",
             ec2,
         ),
+        # AWS scopes none of these: the network, a registry's login, commands, traces.
         allow(
-            "Network",
+            "Everywhere",
             "ec2:DescribeDhcpOptions DescribeNetworkInterfaces DescribeSecurityGroups "
-            "DescribeSubnets DescribeVpcs",
+            "DescribeSubnets DescribeVpcs ecr:GetAuthorizationToken "
+            "ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel "
+            "ssmmessages:OpenControlChannel ssmmessages:OpenDataChannel "
+            "xray:PutTelemetryRecords xray:PutTraceSegments",
             "*",
         ),
     ]

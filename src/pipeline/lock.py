@@ -16,7 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LACKING = ("openvino", "openvino-telemetry", "safetensors")
-"""What AWS's training image of our torch lacks of groups train and export."""
+"""What AWS's training image of our torch lacks of groups train and export.
+
+openvino-telemetry is never imported, but pip refuses openvino's hashes without its own.
+"""
 CUDA = re.compile(r"(nvidia-|cuda-|triton=)")
 
 FOR_FUNCTION = ("pillow",)

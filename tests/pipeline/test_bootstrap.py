@@ -42,7 +42,7 @@ def test_a_second_time_changes_nothing(
     bootstrap.bootstrap(account, project, {"project": project.name})
 
     told = capsys.readouterr().out.splitlines()
-    assert len(told) == 9  # boundary, role and seven policies
+    assert len(told) == 10  # boundary, role and eight policies
     assert all(line.startswith("There already: ") for line in told)
 
 

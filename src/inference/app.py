@@ -19,6 +19,7 @@ from inference.jobs import Job, Queue, too_late
 from inference.metrics import CONTENT_TYPE, Metrics
 from inference.options import Options
 from inference.requests import attribute, body_too_large, deadline_ms
+from inference.runtimes import in_words
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -112,6 +113,7 @@ class App:
         request_id = _request_id(headers.get(ATTRIBUTES_HEADER))
         described = self._crew.described
         runtime = described.get("runtime", "none")
+        words = in_words(runtime, described.get("processor", "none"))
         fields: dict[str, Any] = {"request_id": request_id, "runtime": runtime}
         try:
             reply = await self._answer(headers, begun, receive, fields)
@@ -127,7 +129,7 @@ class App:
         fields["total_ms"] = round(1000 * seconds, 2)
         self._count(reply.status, seconds, fields)
         _LOG.info("request", extra={"fields": fields})
-        reply.headers |= {"x-request-id": request_id, "x-kennel-runtime": in_words(described)}
+        reply.headers |= {"x-request-id": request_id, "x-kennel-runtime": words}
         return reply
 
     async def _answer(
@@ -227,11 +229,6 @@ def _request_id(attributes: str | None) -> str:
     given = attribute(attributes, "request_id") or ""
     plain = given.isascii() and given.replace("-", "").isalnum() and len(given) <= 64
     return given if plain else str(uuid.uuid4())
-
-
-def in_words(described: Mapping[str, Any]) -> str:
-    """What replies carry in the header X-Kennel-Runtime, like `openvino-bf16; amx`."""
-    return f"{described.get('runtime', 'none')}; {described.get('processor', 'none')}"
 
 
 def _refusal(error: RequestError) -> Reply:

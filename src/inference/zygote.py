@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from inference.logs import log_as_json
-from inference.runtimes import choose
 
 ORDER = struct.Struct("!Ii")
 """The worker's number, and its core or -1; the worker's end of its socket travels along."""
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenVINO's import leaves a thread asleep; it is not needed by a child, which starts its own.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     importlib.import_module("inference.worker")
-    choose.import_early(model_folder)
+    importlib.import_module("inference.runtimes.choose").import_early(model_folder)
     gc.collect()
     gc.freeze()  # what is here now is shared with the workers as long as nobody writes to it
     zygote = _Zygote(front, lifeline, model_folder)

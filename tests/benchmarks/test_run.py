@@ -1,13 +1,12 @@
 """Rows against our real server, with a tiny network and tiny durations."""
 
 import os
-from pathlib import Path
 
 import pytest
 from benchmarks.serving import row_kills
 from benchmarks.serving.material import Material
 from benchmarks.serving.rows import Setup, find_row
-from benchmarks.serving.running import AbsentError, family, memory_mb, running
+from benchmarks.serving.running import AbsentError, ended, family, memory_mb, running
 from benchmarks.serving.sides import ours
 from tests.events.samples import picture
 from tests.inference.model import CLASSES, add_code, build_model
@@ -62,7 +61,7 @@ def test_nothing_of_a_server_is_left_and_its_memory_was_seen(setup: Setup) -> No
 
     assert len(members) >= 2
     assert megabytes > 10
-    assert [pid for pid in members if Path(f"/proc/{pid}/fd").exists()] == []
+    assert [pid for pid in members if not ended(pid)] == []
 
 
 def test_a_runtime_that_is_not_to_be_had_is_said_to_be_absent(setup: Setup) -> None:

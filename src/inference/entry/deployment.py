@@ -23,7 +23,7 @@ from inference.handler import input_fn, output_fn, predict_fn
 from inference.logs import log_as_json
 from inference.predictor import load_predictor
 from inference.requests import attribute
-from inference.runtimes.base import in_words
+from inference.runtimes import in_words
 
 CORES = len(os.sched_getaffinity(0))
 MODEL = Path(__file__).resolve().parent
@@ -74,7 +74,8 @@ class Classifier:
             fields |= {"code": reply.code, "message": reply.message}
         _LOG.info("request", extra={"fields": fields})
         # Ray answers with an X-Request-Id of its own; the caller's is in the log.
-        headers = {"X-Kennel-Runtime": in_words(self._predictor.runtime)}
+        runtime = self._predictor.runtime
+        headers = {"X-Kennel-Runtime": in_words(runtime.name, runtime.processor)}
         return Response(text, exchange.status, headers, media_type=kind)
 
 

@@ -36,8 +36,3 @@ class Runtime(Protocol):
         Returns:
             float32 of shape (B, K), before temperature and softmax.
         """
-
-
-def in_words(runtime: Runtime) -> str:
-    """What replies carry in the header X-Kennel-Runtime, like `openvino-bf16; amx`."""
-    return f"{runtime.name}; {runtime.processor}"

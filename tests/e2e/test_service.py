@@ -334,9 +334,10 @@ def test_changed_code_of_the_function_replaces_the_function_alone(deployed: Stag
     archive, file = deployed.build / "function.zip", deployed.build / "release.tfvars.json"
     release = read_release(file)
     with zipfile.ZipFile(archive) as code:
-        handler = code.read("handler.py").decode()
+        sources = {name: code.read(name) for name in code.namelist()}
     with zipfile.ZipFile(archive, "w") as code:
-        code.writestr("handler.py", handler.replace("Addresses are not", "No address is"))
+        for name, source in sources.items():
+            code.writestr(name, source.replace(b"Addresses are not", b"No address is"))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     artifact = Artifact(key=f"function/{digest}/function.zip", sha256=digest)
     write_release(replace(release, function=artifact), file)

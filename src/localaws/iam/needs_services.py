@@ -185,15 +185,14 @@ def _apigatewayv2(call: Call, known: Known) -> list[Need]:
 
 
 def _ecr(call: Call, known: Known) -> list[Need]:
+    params, action, context = call.params, action_of(call), request_tags(call.params.get("tags"))
+    if params.get("resourceArn"):
+        return [Need(action=action, resource=str(params["resourceArn"]), context=context)]
     # AWS's own images lie in accounts of AWS.
-    registry = call.params.get("registryId") or ACCOUNT_ID
-    name = call.params.get("repositoryName")
-    context = request_tags(call.params.get("tags"))
-    if call.params.get("resourceArn"):
-        resource = str(call.params["resourceArn"])
-        return [Need(action=action_of(call), resource=resource, context=context)]
-    repository = f"arn:aws:ecr:{known.region}:{registry}:repository/{name}"
-    return [Need(action=action_of(call), resource=repository if name else "*", context=context)]
+    registry = params.get("registryId") or ACCOUNT_ID
+    names = as_list(params.get("repositoryNames") or params.get("repositoryName"))
+    resources = [f"arn:aws:ecr:{known.region}:{registry}:repository/{name}" for name in names]
+    return [Need(action=action, resource=one, context=context) for one in resources or ["*"]]
 
 
 def _codebuild(call: Call, known: Known) -> list[Need]:

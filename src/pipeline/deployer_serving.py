@@ -87,11 +87,16 @@ def function(project: Project) -> list[Statement]:
         allow("MapBatch", "lambda:CreateEventSourceMapping", "*", of_function),
         allow(
             "ManageBatch",
-            "lambda:DeleteEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping",
+            "lambda:DeleteEventSourceMapping UpdateEventSourceMapping",
             mappings,
             of_function,
         ),
-        allow("TagBatch", "lambda:ListTags TagResource UntagResource", mappings),
+        # One that is gone has no function by which to tell whose it was.
+        allow(
+            "FollowBatch",
+            "lambda:GetEventSourceMapping ListTags TagResource UntagResource",
+            mappings,
+        ),
     ]
 
 

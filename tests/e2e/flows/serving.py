@@ -64,8 +64,20 @@ class FunctionFlows(Flows):
             found = s3.list_objects_v2(Bucket=bucket, Prefix=f"results/{name}")
             return list(found.get("Contents", []))
 
-        until(lambda: written() or len(self.decisions.refused()) > refused)
-        if not written():
+        def taken() -> bool:
+            """Whether nothing of it is left in the queue."""
+            sqs, about = self.client("sqs"), ("", "NotVisible")
+            left = [f"ApproximateNumberOfMessages{state}" for state in about]
+            url = sqs.get_queue_url(QueueName=f"{self.stack.name}-batch")["QueueUrl"]
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=left)["Attributes"]
+            return all(found[name] == "0" for name in left)
+
+        def stopped() -> bool:
+            # A message that was on its way when a right was lost is answered, and not deleted.
+            return len(self.decisions.refused()) > refused
+
+        until(lambda: stopped() or (written() and taken()))
+        if stopped():
             return False
         text = s3.get_object(Bucket=bucket, Key=f"results/{name}.json")["Body"].read()
         return bool(json.loads(text)["statusCode"] == 200)

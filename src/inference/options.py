@@ -65,7 +65,7 @@ def read_options(environment: Mapping[str, str]) -> Options:
         model_folder=base / "model",
         port=number("SAGEMAKER_BIND_TO_PORT", 8080, 0, 65535),
         workers=number("SAGEMAKER_MODEL_SERVER_WORKERS", cores(), 1, 256),
-        queue_per_worker=number("QUEUE_PER_WORKER", 8, 0, 1000),
+        queue_per_worker=number("QUEUE_PER_WORKER", 16, 0, 1000),
         deadline_ms=number("DEADLINE_MS", 10_000, 1, 60_000),
         job_seconds=number("JOB_MS", 20_000, 1, 600_000) / 1000,
         load_seconds=number("LOAD_MS", 240_000, 1, 3_600_000) / 1000,

@@ -27,6 +27,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 from tests.e2e.decided import until
+from tests.e2e.fleet import resize, settled, without_autoscaling
 from tests.e2e.inventory import inventory
 from tests.e2e.killing import started
 from tests.e2e.notebook import Ran, run_notebook
@@ -376,28 +377,6 @@ class RollOver:
     """After the deployment; there were four before."""
 
 
-def scale(stage: Stage, instances: int) -> dict[str, str]:
-    """Give the endpoint instances that autoscaling leaves alone; returns its variant."""
-    assert stage.stack.endpoint is not None
-    name, variant = stage.stack.endpoint.name, stage.stack.endpoint.variant
-    target = {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": f"endpoint/{name}/variant/{variant}",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-    }
-    off = {"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True}
-    stage.client("application-autoscaling").register_scalable_target(**target, SuspendedState=off)
-    sagemaker = stage.client("sagemaker")
-    sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName=name,
-        DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": instances}],
-    )
-    sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
-    return target
-
-
 @pytest.fixture(scope="module")
 def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> RollOver:
     second = tmp_path_factory.mktemp("second") / "hyperparameters.json"
@@ -406,20 +385,15 @@ def rolled_over(deployed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ro
     old = read_release(deployed.build / "release.tfvars.json").version
     deployed.make("train", f"HYPERPARAMETERS={second}")
     deployed.make("package")
-    target = scale(deployed, 4)
-
     updates = deployed.calls("sagemaker:UpdateEndpoint")
 
-    with Callers(asking(deployed), 2) as callers:
-        output = deployed.make("apply")
+    with without_autoscaling(deployed):
+        resize(deployed, 4)
+        with Callers(asking(deployed), 2) as callers:
+            output = deployed.make("apply")
+        found = settled(deployed)
+        resize(deployed, 1)
 
-    assert deployed.stack.endpoint is not None
-    found = deployed.client("sagemaker").describe_endpoint(
-        EndpointName=deployed.stack.endpoint.name
-    )
-    scale(deployed, 1)
-    on = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False}
-    deployed.client("application-autoscaling").register_scalable_target(**target, SuspendedState=on)
     return RollOver(
         old=old,
         new=read_release(deployed.build / "release.tfvars.json").version,

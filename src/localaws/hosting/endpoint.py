@@ -60,24 +60,24 @@ class Endpoint:
         return [self.fleet, rollout.new] if rollout else [self.fleet]
 
     def describe(self) -> Record:
-        """The members of DescribeEndpoint."""
-        fleet, rollout = self.fleet, self._rollout
-        record: Record = {
-            "EndpointName": self.name,
-            "EndpointArn": self.arn,
-            "EndpointConfigName": fleet.config_name,
-            "ProductionVariants": fleet.describe(),
-            "EndpointStatus": self.status,
-            "CreationTime": self.created,
-            "LastModifiedTime": self.modified,
-        }
-        optional = {
-            "FailureReason": self.failure,
-            "LastDeploymentConfig": self.deployment,
-            "PendingDeploymentSummary": rollout.describe() if rollout else None,
-            "DataCaptureConfig": _capture(self._config.get("DataCaptureConfig")),
-            "AsyncInferenceConfig": self._config.get("AsyncInferenceConfig"),
-        }
+        """The members of DescribeEndpoint, all of one moment."""
+        with self._state:
+            record: Record = {
+                "EndpointName": self.name,
+                "EndpointArn": self.arn,
+                "EndpointConfigName": self.fleet.config_name,
+                "ProductionVariants": self.fleet.describe(),
+                "EndpointStatus": self.status,
+                "CreationTime": self.created,
+                "LastModifiedTime": self.modified,
+            }
+            optional = {
+                "FailureReason": self.failure,
+                "LastDeploymentConfig": self.deployment,
+                "PendingDeploymentSummary": self._rollout.describe() if self._rollout else None,
+                "DataCaptureConfig": _capture(self._config.get("DataCaptureConfig")),
+                "AsyncInferenceConfig": self._config.get("AsyncInferenceConfig"),
+            }
         return {**record, **{key: value for key, value in optional.items() if value}}
 
     def update(

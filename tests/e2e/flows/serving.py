@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from tests.e2e.decided import until
+from tests.e2e.fleet import resize, settled, without_autoscaling
 from tests.e2e.flows.flow import Flow, Flows, allowed
 from tests.e2e.stage import base64_of
 
@@ -126,21 +127,10 @@ class EndpointFlows(Flows):
 
     def grow(self) -> bool:
         """A second instance starts."""
-        grown = self._scale(2)
-        self._scale(1)
-        return grown
-
-    def _scale(self, count: int) -> bool:
-        endpoint = self.stack.endpoint
-        assert endpoint is not None
-        self.client("sagemaker").update_endpoint_weights_and_capacities(
-            EndpointName=endpoint.name,
-            DesiredWeightsAndCapacities=[
-                {"VariantName": endpoint.variant, "DesiredInstanceCount": count}
-            ],
-        )
-        found = self._in_service()
-        return bool(found["ProductionVariants"][0]["CurrentInstanceCount"] == count)
+        with without_autoscaling(self.stage):
+            grown = resize(self.stage, 2)
+            resize(self.stage, 1)
+        return grown == 2
 
     def update(self) -> bool:
         """It is told to serve with what it serves with, watched by its alarms."""
@@ -158,17 +148,8 @@ class EndpointFlows(Flows):
                 },
             )
         )
-        self._in_service()
+        settled(self.stage)
         return done
-
-    def _in_service(self) -> dict[str, Any]:
-        def found() -> dict[str, Any] | None:
-            one: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=self.stack.name)
-            return one if one["EndpointStatus"] == "InService" else None
-
-        sagemaker = self.client("sagemaker")
-        served: dict[str, Any] = until(found)
-        return served
 
     def in_network(self) -> bool:
         sagemaker = self.client("sagemaker")

@@ -39,18 +39,18 @@ def to_openvino(classifier: Classifier, spec: InputSpec) -> Any:
         ContractError: OpenVINO cannot express one of its layers.
     """
     size = spec.size_px
-    with quiet(), plain_attention():
+    with quiet():
         openvino = import_openvino()
         try:
+            # Fixed weights: with others torch traces attention in two ways, and tracing fails.
             model = openvino.convert_model(
                 classifier.cpu().eval().requires_grad_(False),
                 example_input=torch.zeros(1, 3, size, size),
                 input=[-1, 3, size, size],
             )
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:300]
             raise ContractError(
-                f"OpenVINO cannot convert this network: {reason}. Train another backbone."
+                f"OpenVINO cannot convert this network: {_one_line(error)}. Train another backbone."
             ) from None
     model.set_friendly_name(MODEL_NAME)
     return model
@@ -63,14 +63,20 @@ def to_int8(model: Any, views: Sequence[Floats], backbone: str) -> Any:
         model: as `to_openvino` makes it.
         views: float32 of shape (1, C, S, S) each.
         backbone: torchvision's name.
+
+    Raises:
+        ContractError: NNCF cannot quantize this network.
     """
     with quiet():
         import_openvino()  # first, and so without its reports to its makers; NNCF's go the same way
         nncf = importlib.import_module("nncf")
         kind = nncf.ModelType.TRANSFORMER if backbone.startswith(TRANSFORMERS) else None
-        quantized = nncf.quantize(
-            model.clone(), nncf.Dataset(views), subset_size=len(views), model_type=kind
-        )
+        try:
+            quantized = nncf.quantize(
+                model.clone(), nncf.Dataset(views), subset_size=len(views), model_type=kind
+            )
+        except Exception as error:  # NNCF raises its own kinds, numpy's and OpenVINO's
+            raise ContractError(_one_line(error)) from error
     quantized.set_friendly_name(MODEL_NAME)
     return quantized
 
@@ -80,15 +86,8 @@ def save(model: Any, path: Path) -> None:
     import_openvino().save_model(model, path, compress_to_fp16=False)
 
 
-@contextmanager
-def plain_attention() -> Iterator[None]:
-    """Let torch compute attention step by step: OpenVINO does not know its one fast operation."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+def _one_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(".")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from contract.network import Classifier, build_classifier
 from contract.preprocessing import eval_view
 from contract.processor import Processor, find_processor
 from contract.runtimes import MODEL_FILES, Precision, RuntimeCard, import_openvino
+from contract.strict import ContractError
 from training.answers import one_thread
 from training.chance import shuffled
 from training.data import Data, Picture
@@ -124,12 +125,16 @@ def _judged(
         found["int8"] = absent("int8", WITHOUT_PICTURES, limit)
     else:
         precisions.append("bf16")
+        impossible = NOT_MADE
         if with_int8:
-            precisions.append("int8")
-            views = calibration_views(data, card)
-            save(to_int8(model, views, card.network.backbone), folder / MODEL_FILES["int8"])
-        else:
-            found["int8"] = absent("int8", NOT_MADE, limit)
+            try:
+                quantized = to_int8(model, calibration_views(data, card), card.network.backbone)
+                save(quantized, folder / MODEL_FILES["int8"])
+                precisions.append("int8")
+            except ContractError as error:
+                impossible = f"NNCF cannot make it: {error}"
+        if "int8" not in precisions:
+            found["int8"] = absent("int8", impossible, limit)
 
     def way(precision: Precision, threads: int) -> Way:
         if precision == "bf16" and not processor.bf16:

@@ -20,6 +20,7 @@ from inference.predictor import load_predictor
 from inference.requests import Wanted
 from training.answers import one_thread
 from training.data import read_data
+from training.runtimes import export
 from training.runtimes.export import answers, judged_pictures
 from training.runtimes.judge import NOT_MADE, WITHOUT_PICTURES
 from training.runtimes.ways import openvino_way, rounded_way, torch_way
@@ -152,6 +153,19 @@ def test_a_runtime_that_changes_answers_is_refused_and_not_packed(
     assert f"refused: {int8.refused}" in capsys.readouterr().out
     with pytest.raises(ContractError, match="refused openvino-int8"):
         load_predictor(trained.folder, {"PRECISION": "int8"}, threads=1)
+
+
+def test_where_nncf_fails_the_others_serve_and_the_card_says_why(
+    trained: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "CALIBRATION_PICTURES", 0)  # which NNCF refuses
+
+    assert trained.export() == 0
+
+    found = by_precision(trained.card)
+    assert found["int8"].refused == "NNCF cannot make it: Subset size must be positive"
+    assert found["bf16"].accuracy == 1.0
+    assert not (trained.folder / ".partial").exists()
 
 
 def test_without_pictures_float32_alone_is_exported_and_a_line_says_what_is_lost(

@@ -6,7 +6,6 @@ locals {
   bucket_arn              = "arn:${data.aws_partition.this.partition}:s3:::${var.bucket_name}"
   batch_name              = "${var.name}-batch"
   batch_dead_letters_name = "${var.name}-batch-dead-letters"
-  queues_arn              = "arn:${data.aws_partition.this.partition}:sqs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}"
   batch_arn               = "${local.queues_arn}:${local.batch_name}"
   batch_dead_letters_arn  = "${local.queues_arn}:${local.batch_dead_letters_name}"
 
@@ -20,7 +19,7 @@ resource "aws_sqs_queue" "batch_dead_letters" {
 
   message_retention_seconds = 14 * 24 * 3600
   name                      = local.batch_dead_letters_name
-  policy                    = data.aws_iam_policy_document.batch_dead_letters.json
+  policy                    = data.aws_iam_policy_document.only_with_tls["batch_dead_letters"].json
   sqs_managed_sse_enabled   = true
 
   tags = var.tags
@@ -45,45 +44,8 @@ resource "aws_sqs_queue" "batch" {
   depends_on = [aws_sqs_queue.batch_dead_letters]
 }
 
-data "aws_iam_policy_document" "batch_dead_letters" {
-  # Nobody reads or writes it without TLS, whatever else they may do.
-  statement {
-    sid       = "OnlyWithTls"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [local.batch_dead_letters_arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
 data "aws_iam_policy_document" "batch" {
-  statement {
-    sid       = "OnlyWithTls"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [local.batch_arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
+  source_policy_documents = [data.aws_iam_policy_document.only_with_tls["batch"].json]
 
   # S3 tells of this account's one bucket, and of no other's.
   statement {

@@ -3,7 +3,7 @@
 locals {
   # Written out, so that a plan can show the policies.
   dead_letters_name = "${var.name}-dead-letters"
-  dead_letters_arn  = "arn:${data.aws_partition.this.partition}:sqs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:${local.dead_letters_name}"
+  dead_letters_arn  = "${local.queues_arn}:${local.dead_letters_name}"
 }
 
 resource "aws_sqs_queue" "dead_letters" {
@@ -12,31 +12,10 @@ resource "aws_sqs_queue" "dead_letters" {
   message_retention_seconds = 14 * 24 * 3600
   name                      = local.dead_letters_name
   # In the queue's own argument: a policy of its own is waited for another half minute.
-  policy                  = data.aws_iam_policy_document.dead_letters.json
+  policy                  = data.aws_iam_policy_document.only_with_tls["dead_letters"].json
   sqs_managed_sse_enabled = true
 
   tags = var.tags
-}
-
-data "aws_iam_policy_document" "dead_letters" {
-  # Nobody reads or writes it without TLS, whatever else they may do.
-  statement {
-    sid       = "OnlyWithTls"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [local.dead_letters_arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
 }
 
 resource "aws_lambda_function_event_invoke_config" "live" {

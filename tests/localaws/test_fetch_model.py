@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import resource
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.faulty_s3 import FaultyS3, faulty_s3
+from tests.full_disk import full_disk
 from tests.hostile_archives import attacks, member, tar_gz
 from tests.localaws.test_hosting import SERVE, Stage
 
@@ -22,6 +21,7 @@ pytestmark = pytest.mark.slow
 WEIGHTS = os.urandom(300_000)
 ARCHIVE = tar_gz(member("weights.bin", WEIGHTS), member("code/serve.py", SERVE.encode()))
 NAME = f"model/{hashlib.sha256(ARCHIVE).hexdigest()}/model.tar.gz"
+THIN = "model/thin/model.tar.gz"
 OTHER_NAME = f"model/{'0' * 64}/model.tar.gz"
 
 
@@ -47,6 +47,8 @@ def stage(local_aws: Any) -> Stage:
     stage = Stage(local_aws)
     stage.s3.put_object(Bucket=stage.bucket, Key=NAME, Body=ARCHIVE)
     stage.s3.put_object(Bucket=stage.bucket, Key=OTHER_NAME, Body=ARCHIVE)
+    thin = tar_gz(member("weights.bin", bytes(len(WEIGHTS))))
+    stage.s3.put_object(Bucket=stage.bucket, Key=THIN, Body=thin)
     for number, attack in enumerate(attacks()):
         if len(attack.data) < 500_000:
             stage.s3.put_object(
@@ -113,18 +115,17 @@ def test_what_does_not_pass_is_told_and_leaves_nothing(
     assert [*tmp_path.rglob("*")] == [tmp_path / "model"]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, stage: Stage, aws: Any) -> None:
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(ModelError, match="to the instance's disk: File too large") as caught:
-            fetch_model(aws, model(stage), tmp_path / "model")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+@pytest.mark.parametrize("key", [NAME, THIN], ids=["while it arrives", "while it is unpacked"])
+def test_a_full_disk_is_told_and_leaves_nothing(
+    tmp_path: Path, stage: Stage, aws: Any, key: str
+) -> None:
+    with (
+        full_disk(100_000),
+        pytest.raises(ModelError, match="to the instance's disk: File too large") as caught,
+    ):
+        fetch_model(aws, model(stage, key), tmp_path / "model")
 
-    assert NAME in str(caught.value)
+    assert key in str(caught.value)
     assert [*tmp_path.rglob("*")] == [tmp_path / "model"]
 
 

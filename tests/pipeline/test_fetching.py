@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from tests.faulty_s3 import FaultyS3, faulty_s3
+from tests.full_disk import full_disk
 from tests.hostile_archives import member, tar_gz
 from tests.pipeline.models import write_model
 
@@ -96,29 +95,17 @@ def test_other_bytes_than_the_name_promises_are_refused(
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(
-    tmp_path: Path, local_aws: Any, account: Account, bucket: str
+    tmp_path: Path, account: Account, bucket: str
 ) -> None:
-    account.client("s3").put_object(Bucket=bucket, Key="a/file", Body=CONTENT)
-    script = (
-        "import resource, signal, sys; from pathlib import Path; from pipeline.aws import Account;"
-        "from pipeline.objects import fetch_file; from pipeline.cli import Failed\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "try: fetch_file(Account(sys.argv[1]).client('s3'), sys.argv[2], 'a/file',"
-        " Path(sys.argv[3]) / 'file')\n"
-        "except Failed as error: print(error)\n"
-    )
+    s3 = account.client("s3")
+    s3.put_object(Bucket=bucket, Key="a/file", Body=CONTENT)
 
-    done = subprocess.run(
-        [sys.executable, "-c", script, local_aws.region, bucket, str(tmp_path)],
-        env={**local_aws.env, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with (
+        full_disk(100_000),
+        pytest.raises(Failed, match=f"s3://{bucket}/a/file could not be written to .* Make room"),
+    ):
+        fetch_file(s3, bucket, "a/file", tmp_path / "file")
 
-    assert f"s3://{bucket}/a/file could not be written to {tmp_path}" in done.stdout, done.stderr
-    assert "Make room" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.full_disk import full_disk
 from tests.hostile_archives import Attack, attacks, good, member, pickles, tar_gz
 
 from contract.strict import ContractError
@@ -49,3 +50,13 @@ def test_what_was_left_half_unpacked_before_does_not_matter(tmp_path: Path) -> N
 
     found = {p.relative_to(tmp_path / "model").as_posix() for p in (tmp_path / "model").rglob("*")}
     assert found == {"code", "code/serve.py", "weights.bin"}
+
+
+def test_a_disk_that_is_full_halfway_keeps_nothing(tmp_path: Path) -> None:
+    archive = tmp_path / "model.tar.gz"
+    archive.write_bytes(tar_gz(member("small", b"whole"), member("large", bytes(300_000))))
+
+    with full_disk(100_000), pytest.raises(OSError, match="File too large"):
+        unpack(archive, tmp_path / "model")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tar.gz"]

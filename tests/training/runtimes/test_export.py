@@ -155,6 +155,18 @@ def test_a_runtime_that_changes_answers_is_refused_and_not_packed(
         load_predictor(trained.folder, {"PRECISION": "int8"}, threads=1)
 
 
+def test_what_is_refused_now_and_was_not_before_leaves_the_folder(copied: Model) -> None:
+    left = copied.folder / MODEL_FILES["int8"]
+    left.touch()  # where this processor cannot time it, it was not accepted before either
+    copied.change_weights(add_outlier)
+
+    assert copied.export("--max-points-lost=0.1") == 0
+
+    assert not by_precision(copied.card)["int8"].accepted
+    assert not left.exists()
+    assert not left.with_suffix(".bin").exists()
+
+
 def test_where_nncf_fails_the_others_serve_and_the_card_says_why(
     trained: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,16 +124,19 @@ def until(ask: Callable[[], _T], fits: Callable[[_T], bool]) -> _T:
 def serving(base: Path, **environment: str) -> Iterator[Server]:
     """A server of the model in base/model, once it listens; ended afterwards."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PYTHON"))}
+    folder = base / "model"
+    command = [sys.executable, "code/serve.py"]
+    with started(command, folder, {"SAGEMAKER_BASE_DIR": str(base), **clean, **environment}) as one:
+        yield one
+
+
+@contextmanager
+def started(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """A server by any command in a folder, once it listens; ended afterwards."""
     process = subprocess.Popen(
-        [sys.executable, "code/serve.py"],
-        cwd=base / "model",
-        env={
-            **clean,
-            "SAGEMAKER_BASE_DIR": str(base),
-            "SAGEMAKER_BIND_TO_PORT": "0",
-            "MODEL_VERSION": "0123456789ab",
-            **environment,
-        },
+        command,
+        cwd=folder,
+        env={"SAGEMAKER_BIND_TO_PORT": "0", "MODEL_VERSION": "0123456789ab", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -4,9 +4,7 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
-import threading
 import venv
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +15,7 @@ import pytest
 from tests.events.samples import Sample, body_bytes, picture, samples
 from tests.inference.model import build_model
 from tests.inference.packing import unpack
-from tests.inference.serving import Server
+from tests.inference.serving import Server, started
 
 from contract.model_card import read_card
 from pipeline.image import SOURCES
@@ -103,7 +101,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 with suppress(FileExistsError):  # packages may share a folder
                     (packages / top).symlink_to(str(found.locate_file(top)))
     guard = NO_NETWORK.replace("LOG", repr(str(folder / "network.log")), 1)
-    (packages / "sitecustomize.py").write_text(guard)
+    (packages / "no_network.py").write_text(guard)
+    # Not as sitecustomize: some systems' Python has its own.
+    (packages / "no_network.pth").write_text("import no_network\n")
     return folder / "bin" / "python"
 
 
@@ -124,34 +124,10 @@ def container(python: Path, model: Path) -> Iterator[Server]:
     command = [word.replace(MODEL, str(model)) for word in [*json.loads(entry), "serve"]]
     assert command[0] == "python"
     given = dict(pair.split("=", 1) for pair in shlex.split(" ".join(steps()["ENV"])))
-    process = subprocess.Popen(
-        [python, *command[1:]],
-        env={
-            "PATH": os.environ["PATH"],
-            **given,
-            "MODEL_VERSION": "0123456789ab",
-            "SAGEMAKER_BASE_DIR": str(model.parent),
-            "SAGEMAKER_BIND_TO_PORT": "0",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    server = Server(process=process)
-    reader = threading.Thread(target=server.follow)
-    reader.start()
-    try:
-        server.port = server.wait_for("listening")["port"]
+    given |= {"PATH": os.environ["PATH"], "SAGEMAKER_BASE_DIR": str(model.parent)}
+    with started([str(python), *command[1:]], Path("/"), given) as server:
         server.wait_for("ready")
         yield server
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        reader.join()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 @pytest.mark.slow

@@ -36,7 +36,9 @@ def allow(action: str, resource: str) -> dict[str, str]:
     return {"Effect": "Allow", "Action": action, "Resource": resource}
 
 
-def make_function(local_aws: Any, role_arn: str, **more: Any) -> str:
+def make_function(
+    local_aws: Any, role_arn: str, source: str = HANDLER, timeout_seconds: int = 20, **more: Any
+) -> str:
     """A function with a version 1 and an alias `live` of it; returns its name."""
     client, name = local_aws.client("lambda"), f"dogs-{uuid.uuid4().hex[:8]}"
     client.create_function(
@@ -44,8 +46,8 @@ def make_function(local_aws: Any, role_arn: str, **more: Any) -> str:
         Role=role_arn,
         Runtime="python3.13",
         Handler="handler.handle",
-        Code={"ZipFile": zipped(HANDLER)},
-        Timeout=20,
+        Code={"ZipFile": zipped(source)},
+        Timeout=timeout_seconds,
         Publish=True,
         **more,
     )

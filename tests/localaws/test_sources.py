@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.localaws.lambdas import allow, make_role, zipped
+from tests.localaws.lambdas import allow, make_function, make_role
 from tests.localaws.test_functions import until
 
 from localaws.functions.poller import failed_ids
@@ -60,17 +60,8 @@ def function(local_aws: Any, queue: Queue) -> Iterator[str]:
 
 
 def made(local_aws: Any, role_arn: str) -> Iterator[str]:
-    client, name = local_aws.client("lambda"), f"dogs-{uuid.uuid4().hex[:8]}"
-    client.create_function(
-        FunctionName=name,
-        Role=role_arn,
-        Runtime="python3.13",
-        Handler="handler.handle",
-        Code={"ZipFile": zipped(SOURCE)},
-        Timeout=2,
-        Publish=True,
-    )
-    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    client = local_aws.client("lambda")
+    name = make_function(local_aws, role_arn, SOURCE, timeout_seconds=2)
     yield name
     for mapping in client.list_event_source_mappings(FunctionName=f"{name}:live")[
         "EventSourceMappings"

@@ -129,6 +129,7 @@ def test_kept_orphans_outlive_the_command_but_not_kill(tmp_path: Path) -> None:
     lines = Lines()
     process = start(DETACHING, tmp_path, lines, keep_orphans=True)
     assert process.wait(20) == 0
+    assert lines.came.wait(20)
     assert runs(int(lines.all[0]))
 
     process.kill()

@@ -71,7 +71,7 @@ def stack(local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         Attributes={
             "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
             "RedrivePolicy": json.dumps(redrive),
-            "VisibilityTimeout": "6",
+            "VisibilityTimeout": "10",
         },
     )
     one = {
@@ -104,7 +104,7 @@ def stack(local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             Runtime="python3.13",
             Handler="handler.handle",
             Code={"ZipFile": (build / "function.zip").read_bytes()},
-            Timeout=6,
+            Timeout=10,
             MemorySize=512,
             Publish=True,
             Environment={
@@ -115,7 +115,7 @@ def stack(local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                     "BATCH_RESULTS_PREFIX": "results/",
                     "DNS_SUFFIX": "amazonaws.com",
                     "ENDPOINT_NAME": name,
-                    "ENDPOINT_TIMEOUT_SECONDS": "2",
+                    "ENDPOINT_TIMEOUT_SECONDS": "8",
                 }
             },
         )
@@ -137,7 +137,7 @@ def stack(local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_pictures_become_results_errors_and_dead_letters(local_aws: Any, stack: Stack) -> None:
     s3, sqs = local_aws.client("s3"), local_aws.client("sqs")
 
-    # Two tries, six seconds apart, after a start.
+    # Two tries, ten seconds apart, after a start.
     assert until(lambda: stack.model.asked["busy.jpg"] == RECEIVES)
     assert until(lambda: waiting(sqs, stack.dead_url) == 1)
 
@@ -172,4 +172,4 @@ def test_the_log_counts_them(local_aws: Any, stack: Stack) -> None:
         pairs = [{one["Name"]: one["Value"] for one in each["Dimensions"]} for each in found]
         return {pair["Code"] for pair in pairs if pair["FunctionName"] == stack.function}
 
-    assert until(lambda: codes() == {"bad_request", "unavailable"})
+    assert until(lambda: codes() >= {"bad_request", "unavailable"})

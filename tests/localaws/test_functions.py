@@ -55,9 +55,9 @@ def zipped(source: str) -> bytes:
 
 
 def until(holds: Callable[[], Any]) -> Any:
-    """Give another thread up to twenty seconds."""
+    """Give another thread up to a minute."""
     pause = threading.Event()
-    for _ in range(400):
+    for _ in range(1200):
         found = holds()
         if found:
             return found
